@@ -1,0 +1,92 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Dependencies point upwards in this list only; Sources/GLMInference/Documentation.docc/MapOfTheHouse.md explains each room.
+
+let collections: Target.Dependency = .product(name: "Collections", package: "swift-collections")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
+/// What every Swift target is compiled with.
+let house: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+/// Rooms above the kernels and the file mapping say `unsafe` where they touch a pointer.
+let strict: [SwiftSetting] = house + [.strictMemorySafety()]
+
+let package = Package(
+    name: "glm-infer",
+    platforms: [.macOS(.v15)],
+    products: [
+        .library(name: "GLMInference", targets: ["GLMInference"]),
+        // Unstable: exists so that the nested Benchmarks package can time the loops; no promise of source stability.
+        .library(name: "GLMKernels", targets: ["GLMKernels"]),
+        .executable(name: "glm-infer", targets: ["glm-infer"]),
+        .executable(name: "weights-tools", targets: ["weights-tools"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    ],
+    targets: [
+        .target(name: "CVector"),
+        .target(name: "GLMKernels", dependencies: ["CVector"], swiftSettings: house),
+        .target(name: "GLMFiles", swiftSettings: house),
+        .target(name: "GLMTensor", dependencies: ["GLMKernels"], swiftSettings: strict),
+        .target(name: "GLMWeights", dependencies: ["GLMKernels", "GLMFiles", "GLMTensor"], swiftSettings: strict),
+        .target(name: "GLMModel", dependencies: ["GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights"], swiftSettings: strict),
+        .target(name: "GLMDecoding", dependencies: ["GLMTensor", "GLMModel"], swiftSettings: strict),
+        .target(name: "GLMText", dependencies: ["GLMFiles", collections], swiftSettings: strict),
+        .target(name: "GLMSynthesis", dependencies: ["GLMFiles", "GLMTensor", "GLMWeights", "GLMModel"], swiftSettings: strict),
+        .target(
+            name: "GLMEngine", dependencies: ["GLMFiles", "GLMModel", "GLMDecoding", collections], swiftSettings: strict),
+        .target(
+            name: "GLMInference",
+            dependencies: [
+                "GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel", "GLMDecoding", "GLMText", "GLMEngine",
+            ],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "glm-infer",
+            dependencies: [
+                "GLMInference", "GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel", "GLMDecoding", "GLMText",
+                "GLMEngine", "GLMSynthesis", arguments,
+            ],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "weights-tools",
+            dependencies: ["GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel", "GLMSynthesis", arguments],
+            path: "weights-tools", swiftSettings: strict),
+
+        .target(
+            name: "GLMTestSupport", dependencies: ["GLMFiles", "GLMTensor", "GLMKernels"], path: "Tests/GLMTestSupport",
+            swiftSettings: house),
+        .testTarget(name: "GLMKernelsTests", dependencies: ["GLMKernels", "GLMTestSupport"], swiftSettings: house),
+        .testTarget(name: "GLMFilesTests", dependencies: ["GLMFiles", "GLMTestSupport"], swiftSettings: house),
+        .testTarget(
+            name: "GLMWeightsTests", dependencies: ["GLMFiles", "GLMTensor", "GLMWeights", "GLMTestSupport"],
+            swiftSettings: house),
+        .testTarget(
+            name: "GLMModelTests",
+            dependencies: ["GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel", "GLMTestSupport"],
+            resources: [.copy("Golden")], swiftSettings: house),
+        .testTarget(
+            name: "GLMDecodingTests", dependencies: ["GLMTensor", "GLMDecoding", "GLMTestSupport"], swiftSettings: house),
+        .testTarget(
+            name: "GLMTextTests", dependencies: ["GLMFiles", "GLMText", "GLMTestSupport"],
+            resources: [.copy("Fixtures")], swiftSettings: house),
+        .testTarget(
+            name: "GLMSynthesisTests",
+            dependencies: ["GLMFiles", "GLMTensor", "GLMWeights", "GLMModel", "GLMSynthesis", "GLMTestSupport"],
+            swiftSettings: house),
+        .testTarget(
+            name: "GLMInferenceTests",
+            dependencies: [
+                "GLMInference", "GLMFiles", "GLMTensor", "GLMModel", "GLMDecoding", "GLMText", "GLMEngine", "GLMSynthesis",
+                "GLMTestSupport",
+            ],
+            swiftSettings: house),
+    ],
+    swiftLanguageModes: [.v6]
+)

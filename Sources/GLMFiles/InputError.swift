@@ -1,0 +1,59 @@
+/// What is wrong with a file, a request or an argument, in one line that says what to do about it.
+///
+/// Every boundary of the program throws this type: `file`, then the tensor, field or byte it is about, what was found,
+/// what was expected, and the remedy. Programming errors are preconditions instead.
+public struct InputError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// Decides the exit code of a command (`EX_*` of sysexits.h) and later the HTTP status.
+    public enum Kind: Sendable, Equatable {
+        /// The caller asked for something that cannot be (exit code 64).
+        case usage
+        /// A file or a text has the wrong contents (65).
+        case badInput
+        /// A file that was named does not exist (66).
+        case noSuchFile
+        /// Reading or writing failed (74).
+        case inputOutput
+    }
+
+    public var kind: Kind
+    /// Path of the file, or the name of the argument the text came from.
+    public var file: String?
+    /// The tensor, the configuration key or the byte offset.
+    public var subject: String?
+    public var found: String
+    public var expected: String?
+    public var remedy: String?
+
+    public init(
+        _ kind: Kind, file: String? = nil, subject: String? = nil, found: String, expected: String? = nil,
+        remedy: String? = nil
+    ) {
+        self.kind = kind
+        self.file = file
+        self.subject = subject
+        self.found = found
+        self.expected = expected
+        self.remedy = remedy
+    }
+
+    /// `file: subject: found; expected …; remedy`, on one line.
+    public var description: String {
+        let place = [file, subject].compactMap { $0 }.map { $0 + ": " }.joined()
+        let wish = expected.map { "; expected \($0)" } ?? ""
+        let advice = remedy.map { "; \($0)" } ?? ""
+        return InputError.printable(place + found + wish + advice)
+    }
+
+    /// Control characters from hostile input must not reach a terminal or break the one line.
+    private static func printable(_ text: String) -> String {
+        var line = ""
+        for scalar in text.unicodeScalars.prefix(2000) {
+            if scalar.value < 0x20 || (0x7f..<0xa0).contains(scalar.value) {
+                line += "\\u{" + String(scalar.value, radix: 16) + "}"
+            } else {
+                line.unicodeScalars.append(scalar)
+            }
+        }
+        return line
+    }
+}

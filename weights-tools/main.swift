@@ -1,0 +1,1 @@
+print("weights-tools")
