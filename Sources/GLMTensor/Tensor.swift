@@ -1,0 +1,69 @@
+/// A row-major, contiguous array of Float32 with a shape: the one currency between layers.
+///
+/// A value: copies are independent, two tensors never alias. It knows nothing of weights, which stay where the file
+/// maps them, nor of caches, which are paged.
+public struct Tensor: Sendable, Equatable {
+    /// Extents, outermost first; `[]` is a scalar.
+    public let shape: [Int]
+    /// The elements, last index fastest.
+    public var values: [Float]
+
+    /// Wraps `values`.
+    /// - Precondition: `values.count` equals the product of `shape`.
+    public init(shape: [Int], values: [Float]) {
+        let count = shape.reduce(1, *)
+        precondition(values.count == count, "shape \(shape) holds \(count) elements, found \(values.count)")
+        self.shape = shape
+        self.values = values
+    }
+
+    /// A tensor of zeros.
+    public init(zeros shape: [Int]) {
+        self.init(shape: shape, values: [Float](repeating: 0, count: shape.reduce(1, *)))
+    }
+
+    /// A tensor whose elements `fill` writes, every one of them, before it returns.
+    package init(shape: [Int], fill: (UnsafeMutablePointer<Float>) -> Void) {
+        let count = shape.reduce(1, *)
+        self.shape = shape
+        unsafe values = [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
+            if let base = buffer.baseAddress { unsafe fill(base) }
+            initialized = count
+        }
+    }
+
+    /// Number of rows when the tensor is seen as a matrix `[rows, width]`: the product of all extents but the last.
+    package var rowCount: Int { shape.dropLast().reduce(1, *) }
+    /// The last extent; 1 for a scalar.
+    package var width: Int { shape.last ?? 1 }
+
+    /// The same elements under another shape.
+    /// - Precondition: both shapes hold the same number of elements.
+    public func reshaped(_ shape: [Int]) -> Tensor { Tensor(shape: shape, values: values) }
+
+    /// Row `index` of the matrix view, as an array of `width` elements.
+    /// - Precondition: `0 ..< rowCount` contains `index`.
+    public func row(_ index: Int) -> ArraySlice<Float> {
+        precondition((0..<rowCount).contains(index), "row \(index) of \(rowCount)")
+        return values[(index * width)..<((index + 1) * width)]
+    }
+
+    /// The rows at `indices` of the matrix view, in that order: `[indices.count, width]`.
+    package func rows(_ indices: [Int]) -> Tensor {
+        var gathered: [Float] = []
+        gathered.reserveCapacity(indices.count * width)
+        for index in indices { gathered.append(contentsOf: row(index)) }
+        return Tensor(shape: [indices.count, width], values: gathered)
+    }
+
+    /// Columns `range` of the matrix view: `[rowCount, range.count]`.
+    package func columns(_ range: Range<Int>) -> Tensor {
+        precondition(range.upperBound <= width, "columns \(range) of \(width)")
+        var gathered: [Float] = []
+        gathered.reserveCapacity(rowCount * range.count)
+        for index in 0..<rowCount {
+            gathered.append(contentsOf: values[(index * width + range.lowerBound)..<(index * width + range.upperBound)])
+        }
+        return Tensor(shape: [rowCount, range.count], values: gathered)
+    }
+}
