@@ -38,7 +38,9 @@ let package = Package(
         .target(name: "GLMModel", dependencies: ["GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights"], swiftSettings: strict),
         .target(name: "GLMDecoding", dependencies: ["GLMTensor", "GLMModel"], swiftSettings: strict),
         .target(name: "GLMText", dependencies: ["GLMFiles", collections], swiftSettings: strict),
-        .target(name: "GLMSynthesis", dependencies: ["GLMFiles", "GLMTensor", "GLMWeights", "GLMModel"], swiftSettings: strict),
+        .target(
+            name: "GLMSynthesis", dependencies: ["GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel"],
+            swiftSettings: strict),
         .target(
             name: "GLMEngine", dependencies: ["GLMFiles", "GLMModel", "GLMDecoding", collections], swiftSettings: strict),
         .target(
@@ -64,6 +66,7 @@ let package = Package(
             swiftSettings: house),
         .testTarget(name: "GLMKernelsTests", dependencies: ["GLMKernels", "GLMTestSupport"], swiftSettings: house),
         .testTarget(name: "GLMFilesTests", dependencies: ["GLMFiles", "GLMTestSupport"], swiftSettings: house),
+        .testTarget(name: "GLMTensorTests", dependencies: ["GLMTensor", "GLMTestSupport"], swiftSettings: house),
         .testTarget(
             name: "GLMWeightsTests", dependencies: ["GLMFiles", "GLMTensor", "GLMWeights", "GLMTestSupport"],
             swiftSettings: house),
