@@ -36,7 +36,7 @@ let package = Package(
         .target(name: "GLMTensor", dependencies: ["GLMKernels"], swiftSettings: strict),
         .target(name: "GLMWeights", dependencies: ["GLMKernels", "GLMFiles", "GLMTensor"], swiftSettings: strict),
         .target(name: "GLMModel", dependencies: ["GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights"], swiftSettings: strict),
-        .target(name: "GLMDecoding", dependencies: ["GLMTensor", "GLMModel"], swiftSettings: strict),
+        .target(name: "GLMDecoding", dependencies: ["GLMFiles", "GLMTensor", "GLMModel"], swiftSettings: strict),
         .target(name: "GLMText", dependencies: ["GLMFiles", collections], swiftSettings: strict),
         .target(
             name: "GLMSynthesis", dependencies: ["GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel"],
@@ -75,7 +75,8 @@ let package = Package(
             dependencies: ["GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel", "GLMTestSupport"],
             resources: [.copy("Golden")], swiftSettings: house),
         .testTarget(
-            name: "GLMDecodingTests", dependencies: ["GLMTensor", "GLMDecoding", "GLMTestSupport"], swiftSettings: house),
+            name: "GLMDecodingTests", dependencies: ["GLMFiles", "GLMTensor", "GLMDecoding", "GLMTestSupport"],
+            swiftSettings: house),
         .testTarget(
             name: "GLMTextTests", dependencies: ["GLMFiles", "GLMText", "GLMTestSupport"],
             resources: [.copy("Fixtures")], swiftSettings: house),
