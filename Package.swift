@@ -94,3 +94,10 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// Measurements of package-only code; the nested Benchmarks package sees only public products.
+if Context.environment["GLM_BENCH"] == "1" {
+    package.targets.append(
+        .executableTarget(
+            name: "json-bench", dependencies: ["GLMFiles"], path: "Benchmarks/json-bench", swiftSettings: house))
+}
