@@ -1,0 +1,78 @@
+/// One product of a parallel region: y[t, n] = Σ_k weight[n, k] · x[t, k], or its transposed form.
+public struct ProductGroup: @unchecked Sendable {
+    public var weight: WeightView
+    /// `[tokens, columns]` (transposed: `[tokens, rows]`), row stride `xStride`.
+    public var x: UnsafePointer<Float>
+    public var tokens: Int
+    public var xStride: Int
+    /// `[tokens, rows]` (transposed: `[tokens, columns]`), row stride `yStride`.
+    public var y: UnsafeMutablePointer<Float>
+    public var yStride: Int
+
+    public init(
+        weight: WeightView, x: UnsafePointer<Float>, tokens: Int, xStride: Int, y: UnsafeMutablePointer<Float>, yStride: Int
+    ) {
+        self.weight = weight
+        self.x = x
+        self.tokens = tokens
+        self.xStride = xStride
+        self.y = y
+        self.yStride = yStride
+    }
+}
+
+/// The kernels of one level on the threads of one pool. Results do not depend on the number of threads.
+public final class Compute: Sendable {
+    public let kernels: Kernels
+    public let pool: ThreadPool
+
+    public init(kernels: Kernels, pool: ThreadPool) {
+        self.kernels = kernels
+        self.pool = pool
+    }
+
+    /// All groups in one parallel region, cut along weight rows. Groups without tokens or rows cost nothing.
+    public func product(_ groups: [ProductGroup]) {
+        run(groups, extent: { $0.rows }, unit: 4) { group, rows in
+            kernels.product(
+                group.weight, rows: rows, x: group.x, tokens: group.tokens, xStride: group.xStride, y: group.y,
+                yStride: group.yStride)
+        }
+    }
+
+    /// All groups in one parallel region, cut along weight columns.
+    public func transposedProduct(_ groups: [ProductGroup]) {
+        run(groups, extent: { $0.columns }, unit: 64) { group, columns in
+            kernels.transposedProduct(
+                group.weight, columns: columns, x: group.x, tokens: group.tokens, xStride: group.xStride, y: group.y,
+                yStride: group.yStride)
+        }
+    }
+
+    /// Cuts every group into pieces of whole units and hands them out.
+    private func run(
+        _ groups: [ProductGroup], extent: (WeightView) -> Int, unit: Int, _ body: (ProductGroup, Range<Int>) -> Void
+    ) {
+        var pieces: [(group: Int, range: Range<Int>)] = []
+        for (index, group) in groups.enumerated() where group.tokens > 0 {
+            let count = extent(group.weight)
+            let step = chunk(group, extent: count, unit: unit)
+            var start = 0
+            while start < count {
+                pieces.append((index, start..<min(start + step, count)))
+                start += step
+            }
+        }
+        pool.parallel(pieces.count) { body(groups[pieces[$0].group], pieces[$0].range) }
+    }
+
+    /// Rows (or columns) of one piece: some 64 KB of weights, more when many tokens share the packing of x, and at least four
+    /// pieces a thread where the matrix allows.
+    private func chunk(_ group: ProductGroup, extent: Int, unit: Int) -> Int {
+        let w = group.weight
+        let bytes = max(1, w.rows * w.columns * w.format.size / max(1, extent))
+        let wanted = max(group.tokens > 6 ? 64 : unit, 65536 / bytes)
+        let fair = extent / (pool.threads * 4)
+        return max(unit, min(wanted, fair) / unit * unit)
+    }
+}

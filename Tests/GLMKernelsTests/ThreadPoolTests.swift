@@ -1,0 +1,53 @@
+import GLMKernels
+import Synchronization
+import Testing
+
+/// One counter per chunk, so that a chunk run twice or never is seen.
+private func visits(_ pool: ThreadPool, chunks: Int) -> [Int] {
+    let counters = UnsafeMutablePointer<Int>.allocate(capacity: max(1, chunks))
+    counters.initialize(repeating: 0, count: max(1, chunks))
+    defer { counters.deallocate() }
+    nonisolated(unsafe) let shared = counters
+    pool.parallel(chunks) { shared[$0] += 1 }
+    return (0..<chunks).map { counters[$0] }
+}
+
+@Test(arguments: [1, 2, 3, 8])
+func everyChunkRunsOnce(threads: Int) {
+    let pool = ThreadPool(threads: threads)
+    #expect(pool.threads == threads)
+    for chunks in [0, 1, 2, 3, 7, 64, 1000] {
+        for _ in 0..<20 { #expect(visits(pool, chunks: chunks).allSatisfy { $0 == 1 }) }
+    }
+}
+
+@Test func manyShortRegions() {
+    let pool = ThreadPool(threads: 3)
+    let total = Atomic<Int>(0)
+    for region in 0..<5000 { pool.parallel(region % 5) { _ in total.add(1, ordering: .relaxed) } }
+    #expect(total.load(ordering: .relaxed) == 10000)
+}
+
+@Test func nestedCallsRunInline() {
+    let pool = ThreadPool(threads: 3)
+    let total = Atomic<Int>(0)
+    pool.parallel(6) { _ in pool.parallel(5) { _ in total.add(1, ordering: .relaxed) } }
+    #expect(total.load(ordering: .relaxed) == 30)
+}
+
+@Test func concurrentCallersShareOnePool() {
+    let pool = ThreadPool(threads: 2)
+    let callers = ThreadPool(threads: 4)
+    let total = Atomic<Int>(0)
+    callers.parallel(16) { _ in
+        for _ in 0..<50 { pool.parallel(4) { total.add($0, ordering: .relaxed) } }
+    }
+    #expect(total.load(ordering: .relaxed) == 16 * 50 * 6)
+}
+
+@Test func poolsComeAndGo() {
+    for threads in [1, 2, 5, 2, 8] {
+        #expect(visits(ThreadPool(threads: threads), chunks: 9) == [Int](repeating: 1, count: 9))
+    }
+    #expect(ThreadPool.availableProcessors >= 1)
+}
