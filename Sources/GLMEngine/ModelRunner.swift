@@ -1,0 +1,37 @@
+package import GLMTensor
+
+/// What the engine needs of a model: one forward pass over tokens of several sequences, each with a cache of its own.
+///
+/// Conformers are the language model, and in tests a table of next tokens. `forward` may block for as long as it takes:
+/// the engine calls it on a thread of its own.
+package protocol ModelRunner: Sendable {
+    /// What a sequence remembers. A value; dropping it frees its memory.
+    associatedtype Cache: Sendable
+
+    /// Width of a row of logits; token ids lie below it.
+    var vocabularySize: Int { get }
+    /// Tokens that prompt and answer together may have.
+    var contextSize: Int { get }
+
+    /// The cache of a sequence that has no token yet.
+    func makeCache() -> Cache
+
+    /// Appends `steps[i].tokens` to the sequence of `caches[i]`.
+    ///
+    /// What a sequence gets does not depend on its neighbours, nor on how its tokens were spread over calls.
+    /// - Returns: `[Σ logitRows, vocabularySize]`, the logits behind the last `logitRows` tokens of each step, in order.
+    func forward(_ steps: [EngineStep], caches: inout [Cache]) -> Tensor
+}
+
+/// New tokens of one sequence in a forward pass.
+package struct EngineStep: Sendable, Equatable {
+    /// At least one token.
+    package var tokens: [Int32]
+    /// How many of the last tokens want logits; at most `tokens.count`.
+    package var logitRows: Int
+
+    package init(tokens: [Int32], logitRows: Int) {
+        self.tokens = tokens
+        self.logitRows = logitRows
+    }
+}
