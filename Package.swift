@@ -68,7 +68,8 @@ let package = Package(
         .testTarget(name: "GLMFilesTests", dependencies: ["GLMFiles", "GLMTestSupport"], swiftSettings: house),
         .testTarget(name: "GLMTensorTests", dependencies: ["GLMTensor", "GLMTestSupport"], swiftSettings: house),
         .testTarget(
-            name: "GLMWeightsTests", dependencies: ["GLMFiles", "GLMTensor", "GLMWeights", "GLMTestSupport"],
+            name: "GLMWeightsTests",
+            dependencies: ["GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMTestSupport"],
             swiftSettings: house),
         .testTarget(
             name: "GLMModelTests",

@@ -44,6 +44,7 @@ package struct JSONDocument: Sendable {
                 .badInput, file: path, found: "a JSON file of \(file.bytes.count) bytes",
                 expected: "at most \(limit) bytes")
         }
+        try GitLFSPointer.refuse(file.bytes, path: path)
         return try JSONDocument(parsing: file.bytes, source: path)
     }
 

@@ -118,13 +118,23 @@ package struct JSONValue: Sendable {
     package var members: [(key: ByteString, value: JSONValue)]? {
         guard token.kind == .object else { return nil }
         var result: [(key: ByteString, value: JSONValue)] = []
+        visitMembers { key, value in result.append((key, value)) }
+        return result
+    }
+
+    /// Calls `body` with each member in the order of the source until it throws; not at all for other kinds.
+    ///
+    /// Unlike `members` it makes nothing that `body` does not keep: for objects whose size a file decides.
+    package func visitMembers<Failure: Error>(
+        _ body: (ByteString, JSONValue) throws(Failure) -> Void
+    ) throws(Failure) {
+        guard token.kind == .object else { return }
         var next = index + 1
         while next < token.end {
             let key = JSONValue(storage: storage, index: next).bytes ?? ""
-            result.append((key, JSONValue(storage: storage, index: next + 1)))
+            try body(key, JSONValue(storage: storage, index: next + 1))
             next = step(over: next + 1)
         }
-        return result
     }
 
     /// The member with exactly these key bytes. Linear in the number of members.

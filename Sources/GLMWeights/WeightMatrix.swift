@@ -1,0 +1,137 @@
+// A matrix of weights in the format it is stored in, together with whatever keeps its memory alive.
+
+import GLMFiles
+package import GLMKernels
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
+/// A weight `[rows, columns]` (`[out, in]`), row-major, in the mapped file; F16 alone is widened into owned memory.
+///
+/// The view is valid as long as a copy of this value.
+@safe
+package struct WeightMatrix: @unchecked Sendable {
+    package let view: WeightView
+    /// The type in the file: differs from the view's format for F16 alone.
+    package let storedType: ElementType
+    // What the view points into. Sendable: constant memory.
+    private let weights: MappedFile
+    private let scales: MappedFile?
+    private let widened: FloatStorage?
+
+    package var rows: Int { view.rows }
+    package var columns: Int { view.columns }
+    /// Bytes of anonymous memory that this matrix owns beside the mapping.
+    package var ownedBytes: Int { widened == nil ? 0 : rows * columns * 4 }
+
+    /// A matrix of F32, BF16 or F16.
+    ///
+    /// - Precondition: `tensor` has two dimensions.
+    /// - Throws: `badInput` for any other type, FP8 without scales included.
+    init(_ tensor: StoredTensor) throws(InputError) {
+        precondition(tensor.shape.count == 2, "shape \(tensor.shape)")
+        weights = tensor.owner
+        scales = nil
+        storedType = tensor.type
+        let format: WeightView.Format
+        switch tensor.type {
+        case .float32: format = .float32
+        case .bfloat16: format = .bfloat16
+        case .float16:
+            let storage = try FloatStorage(widening: tensor)
+            widened = storage
+            unsafe view = WeightView(
+                format: .float32, base: UnsafeRawPointer(storage.base), rows: tensor.shape[0], columns: tensor.shape[1])
+            return
+        default:
+            throw tensor.refusal(found: "\(tensor.type.rawValue)", expected: "F32, BF16, F16 or F8_E4M3 with scales")
+        }
+        widened = nil
+        unsafe view = WeightView(
+            format: format, base: try tensor.base(), rows: tensor.shape[0], columns: tensor.shape[1])
+    }
+
+    /// A matrix of F8_E4M3 with one multiplier per block; edge blocks may be short.
+    ///
+    /// - Parameter block: rows and columns of a block.
+    /// - Precondition: `tensor` is F8_E4M3 of two dimensions, block sizes are positive.
+    /// - Throws: `badInput` for scales that are not F32 of shape `[⌈rows/block.rows⌉, ⌈columns/block.columns⌉]`, not
+    ///   finite, or of magnitude 256 and more (the decode in the kernels multiplies by scale · 2¹²⁰).
+    init(_ tensor: StoredTensor, scales stored: StoredTensor, block: BlockShape) throws(InputError) {
+        precondition(tensor.type == .float8E4M3 && tensor.shape.count == 2, "\(tensor.type) \(tensor.shape)")
+        let shape = block.grid(rows: tensor.shape[0], columns: tensor.shape[1])
+        guard stored.type == .float32, stored.shape == shape else {
+            throw stored.refusal(
+                found: "\(stored.type.rawValue) \(stored.shape)",
+                expected: "F32 \(shape) for \(tensor.shape) in blocks of \(block.rows) × \(block.columns)")
+        }
+        for (index, scale) in try stored.floats().enumerated() where !(abs(scale) < 256) {
+            throw stored.refusal(
+                found: "the scale \(scale) at row \(index / shape[1]), column \(index % shape[1])",
+                expected: "a finite multiplier of magnitude below 256")
+        }
+        weights = tensor.owner
+        scales = stored.owner
+        widened = nil
+        storedType = tensor.type
+        let multipliers = unsafe BlockScales(
+            base: try stored.base(), stride: shape[1], blockRows: block.rows, blockColumns: block.columns)
+        unsafe view = WeightView(
+            format: .float8E4M3, base: try tensor.base(), rows: tensor.shape[0], columns: tensor.shape[1],
+            scales: multipliers)
+    }
+}
+
+/// Size of the blocks that share one FP8 multiplier.
+package struct BlockShape: Sendable, Equatable {
+    package let rows: Int
+    package let columns: Int
+
+    /// - Precondition: both are positive.
+    package init(rows: Int, columns: Int) {
+        precondition(rows > 0 && columns > 0, "blocks of \(rows) × \(columns)")
+        self.rows = rows
+        self.columns = columns
+    }
+
+    /// Blocks down and across a matrix, short ones at the edges counted.
+    package func grid(rows: Int, columns: Int) -> [Int] {
+        [rows / self.rows + (rows % self.rows == 0 ? 0 : 1), columns / self.columns + (columns % self.columns == 0 ? 0 : 1)]
+    }
+}
+
+extension StoredTensor {
+    /// - Throws: `badInput` for a tensor without elements.
+    fileprivate func base() throws(InputError) -> UnsafeRawPointer {
+        guard count > 0, let base = unsafe bytes.baseAddress else {
+            throw refusal(found: "shape \(shape)", expected: "at least one element")
+        }
+        return unsafe base
+    }
+}
+
+/// Owned Float32 memory that never moves.
+@safe
+private final class FloatStorage: @unchecked Sendable {
+    let base: UnsafeMutablePointer<Float>
+
+    // Sendable: written before it is shared.
+    init(widening tensor: StoredTensor) throws(InputError) {
+        guard let memory = unsafe malloc(max(1, tensor.count) * 4) else {
+            throw InputError(
+                .inputOutput, file: tensor.file, subject: "tensor \(tensor.name)",
+                found: "no memory for \(tensor.count) values widened from F16", remedy: "store the weights as BF16")
+        }
+        unsafe base = memory.bindMemory(to: Float.self, capacity: tensor.count)
+        unsafe try tensor.widen(into: UnsafeMutableBufferPointer(start: base, count: tensor.count))
+    }
+
+    deinit {
+        unsafe free(base)
+    }
+}

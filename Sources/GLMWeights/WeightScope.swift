@@ -1,0 +1,161 @@
+// Strict access to a checkpoint's tensors: everything is asked for once by name and shape, and nothing is left over.
+
+package import GLMFiles
+import Synchronization
+
+/// A view of the tensors whose names begin with a prefix; all scopes of one checkpoint remember together what was read.
+///
+/// A layer's `init(weights:)` asks its scope for every tensor it has; when all layers are made, `finish()` refuses
+/// tensors that nobody asked for.
+package struct WeightScope: Sendable {
+    /// What a FP8 weight's multipliers are called, after the weight's own name.
+    package static let scaleSuffix = "_scale_inv"
+
+    /// Names are this and a dot and the name in the scope; empty at the top.
+    package let prefix: String
+    private let block: BlockShape?
+    private let checkpoint: Checkpoint
+    private let record: ReadRecord
+
+    /// The scope of all names.
+    ///
+    /// - Parameter block: `weight_block_size` of the configuration; nil when it has none: then an FP8 tensor is refused.
+    package init(_ checkpoint: Checkpoint, block: BlockShape?) {
+        self.init(prefix: "", block: block, checkpoint: checkpoint, record: ReadRecord(count: checkpoint.tensors.count))
+    }
+
+    private init(prefix: String, block: BlockShape?, checkpoint: Checkpoint, record: ReadRecord) {
+        self.prefix = prefix
+        self.block = block
+        self.checkpoint = checkpoint
+        self.record = record
+    }
+
+    /// The scope inside: names go on after `name` and a dot.
+    package func scope(_ name: String) -> WeightScope {
+        WeightScope(prefix: fullName(name), block: block, checkpoint: checkpoint, record: record)
+    }
+
+    /// The weight `name` of shape `[rows, columns]`.
+    ///
+    /// FP8 is decided by the stored type and the presence of `<name>_scale_inv`, never by a list of modules.
+    /// - Throws: `badInput` naming the tensor, with the shape found and the shape expected.
+    package func matrix(_ name: String, rows: Int, columns: Int) throws(InputError) -> WeightMatrix {
+        let tensor = try take(name, shape: [rows, columns])
+        guard tensor.type == .float8E4M3 else { return try WeightMatrix(tensor) }
+        guard let block else {
+            throw tensor.refusal(
+                found: "F8_E4M3", expected: "F32, BF16 or F16: config.json has no quantization_config with weight_block_size")
+        }
+        guard let place = checkpoint.place(of: ByteString(fullName(name) + Self.scaleSuffix)) else {
+            throw tensor.refusal(
+                found: "F8_E4M3 without scales", expected: "a tensor \(fullName(name) + Self.scaleSuffix)",
+                remedy: "FP8 with one scale per tensor or none is not supported")
+        }
+        record.mark(place)
+        return try WeightMatrix(tensor, scales: checkpoint.tensors[place], block: block)
+    }
+
+    /// The vector `name` of `count` values, widened to Float32 from F32, BF16 or F16.
+    ///
+    /// - Throws: `badInput` naming the tensor, with what was found and expected.
+    package func vector(_ name: String, count: Int) throws(InputError) -> [Float] {
+        let tensor = try take(name, shape: [count])
+        guard [.float32, .bfloat16, .float16].contains(tensor.type) else {
+            throw tensor.refusal(found: "\(tensor.type.rawValue)", expected: "F32, BF16 or F16")
+        }
+        return try tensor.floats()
+    }
+
+    /// Whether the checkpoint has a tensor of this name; does not count as reading it.
+    package func has(_ name: String) -> Bool {
+        checkpoint.place(of: ByteString(fullName(name))) != nil
+    }
+
+    /// Lets these tensors be there or not: copies that some repacks add, such as the MTP layer's `embed_tokens.weight`.
+    package func ignore(_ names: String...) {
+        for name in names {
+            for suffix in ["", Self.scaleSuffix] {
+                if let place = checkpoint.place(of: ByteString(fullName(name) + suffix)) { record.mark(place) }
+            }
+        }
+    }
+
+    /// Lets all tensors of the scope be there or not: a layer that is not wanted.
+    package func ignoreAll() {
+        let beginning = prefix.isEmpty ? "" : prefix + "."
+        for (place, tensor) in checkpoint.tensors.enumerated() where tensor.name.hasPrefix(beginning) {
+            record.mark(place)
+        }
+    }
+
+    /// - Throws: `badInput` that names the tensors of the whole checkpoint that were neither read nor ignored.
+    package func finish() throws(InputError) {
+        let left = record.unread().map { checkpoint.tensors[$0].name }
+        guard left.isEmpty else {
+            throw InputError(
+                .badInput, file: checkpoint.directory, subject: "tensors",
+                found: "\(left.count) left over: \(NameList.text(left.sorted()))",
+                expected: "only what config.json describes", remedy: "do config.json and weights belong together?")
+        }
+    }
+
+    private func fullName(_ name: String) -> String {
+        prefix.isEmpty ? name : "\(prefix).\(name)"
+    }
+
+    private func take(_ name: String, shape: [Int]) throws(InputError) -> StoredTensor {
+        guard let place = checkpoint.place(of: ByteString(fullName(name))) else {
+            throw InputError(
+                .badInput, file: checkpoint.directory, subject: "tensor \(fullName(name))", found: "missing",
+                expected: "a tensor of shape \(shape)", remedy: "do config.json and weights belong together?")
+        }
+        let tensor = checkpoint.tensors[place]
+        guard tensor.shape == shape else {
+            throw tensor.refusal(
+                found: "shape \(tensor.shape)", expected: "\(shape) by config.json",
+                remedy: "do config.json and weights belong together?")
+        }
+        record.mark(place)
+        return tensor
+    }
+}
+
+extension Checkpoint {
+    /// Compares the names with those a model needs, before anything is loaded.
+    ///
+    /// - Parameter optional: whether a tensor may be there without being needed.
+    /// - Throws: `badInput` that lists missing and left-over names.
+    package func requireNames(
+        _ needed: [ByteString], optional: (ByteString) -> Bool = { _ in false }
+    ) throws(InputError) {
+        let wanted = Set(needed)
+        let missing = needed.filter { self[$0] == nil }
+        let left = tensors.map(\.name).filter { !wanted.contains($0) && !optional($0) }
+        var found: [String] = []
+        if !missing.isEmpty { found.append("\(missing.count) missing: \(NameList.text(missing))") }
+        if !left.isEmpty { found.append("\(left.count) left over: \(NameList.text(left))") }
+        guard found.isEmpty else {
+            throw InputError(
+                .badInput, file: directory, subject: "tensors", found: found.joined(separator: "; "),
+                expected: "what config.json describes", remedy: "do config.json and weights belong together?")
+        }
+    }
+}
+
+/// Which tensors of a checkpoint were read.
+private final class ReadRecord: Sendable {
+    private let marks: Mutex<[Bool]>
+
+    init(count: Int) {
+        marks = Mutex([Bool](repeating: false, count: count))
+    }
+
+    func mark(_ place: Int) {
+        marks.withLock { $0[place] = true }
+    }
+
+    func unread() -> [Int] {
+        marks.withLock { marks in marks.indices.filter { !marks[$0] } }
+    }
+}
