@@ -39,6 +39,7 @@ toy: build ## write a small synthetic checkpoint to models/nano
 	swift run $(RELEASE) weights-tools make --preset nano --seed 1 --out models/nano
 
 docs: ## check the documentation: links resolve, no warnings
+	@mkdir -p .build
 	docc convert Sources/GLMInference/Documentation.docc --output-path .build/documentation \
 		--fallback-display-name GLMInference --fallback-bundle-identifier glm-infer.GLMInference \
 		--warnings-as-errors
