@@ -19,8 +19,8 @@ run: ## generate text with the embedded toy model (PROMPT="…")
 	swift run $(RELEASE) glm-infer generate --prompt "$(PROMPT)"
 
 test: build ## what must pass before a change lands: the command line's tests, then all Swift tests
-	Tests/cli/run
-	$(MAKE) --no-print-directory test-release
+	@set -e; for script in Tests/cli/*.sh; do echo "== $$script"; bash "$$script"; done
+	@$(MAKE) --no-print-directory test-release
 
 test-release: ## all Swift tests in the release build (FILTER=regex picks some)
 	$(TEST) $(if $(FILTER),--filter '$(FILTER)')
