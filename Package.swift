@@ -83,7 +83,7 @@ let package = Package(
             resources: [.copy("Fixtures")], swiftSettings: house),
         .testTarget(
             name: "GLMSynthesisTests",
-            dependencies: ["GLMFiles", "GLMTensor", "GLMWeights", "GLMModel", "GLMSynthesis", "GLMTestSupport"],
+            dependencies: ["GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel", "GLMSynthesis", "GLMTestSupport"],
             swiftSettings: house),
         .testTarget(
             name: "GLMInferenceTests",

@@ -1,11 +1,13 @@
 // Many draws at once. The same words as `block(at:lane:)`, written without a vector value in between.
 
 extension CounterRandom {
-    /// Writes the words of `block(at: first, lane: lane)`, `block(at: first + 1, lane: lane)`, … one after another.
+    /// Writes the words of `block(at: first, lane: lane)`, `block(at: first + 1, lane: lane)`, … one after
+    /// another.
     ///
     /// - Precondition: `output.count` is a multiple of 4.
     package func fill(_ output: inout MutableSpan<UInt32>, from first: UInt64, lane: UInt32 = 0) {
-        precondition(output.count % 4 == 0, "CounterRandom.fill: \(output.count) words are not a multiple of 4")
+        precondition(
+            output.count % 4 == 0, "CounterRandom.fill: \(output.count) words are not a multiple of 4")
         unsafe output.withUnsafeMutableBufferPointer { words in
             guard let base = words.baseAddress else { return }
             var block = 0
@@ -45,8 +47,8 @@ extension CounterRandom {
         return (c0, c1, c2, c3)
     }
 
-    /// A 64-bit number for a text, whose halves serve as stream and lane: FNV-1a, then a mixing step so that similar
-    /// names share no structure.
+    /// A 64-bit number for a text, whose halves serve as stream and lane: FNV-1a, then a mixing step so that
+    /// similar names share no structure.
     ///
     /// Source: FNV-1a (64 bit); SplitMix64's finaliser.
     package static func key(named text: some Sequence<UInt8>) -> UInt64 {

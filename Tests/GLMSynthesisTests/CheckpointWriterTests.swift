@@ -1,0 +1,167 @@
+import GLMFiles
+import GLMKernels
+import GLMModel
+import GLMSynthesis
+import GLMTestSupport
+import Synchronization
+import Testing
+
+@Suite struct CheckpointWriterTests {
+    static func write(
+        _ model: SyntheticModel, to path: String, shards: Int = 1, threads: Int = 1, replaces: Bool = false,
+        _ surroundings: CheckpointWriter.Surroundings = .init()
+    ) throws {
+        try CheckpointWriter(model, shards: shards).write(
+            to: path, replaces: replaces, pool: ThreadPool(threads: threads), surroundings: surroundings)
+    }
+
+    /// Committed checksums of whole folders: these must not change without a reason that belongs in the
+    /// commit message.
+    @Test(arguments: [
+        (CheckpointFormat.bfloat16, UInt64(0xE25F_F57D_BD0F_4FA5)), (.float8, 0xBC52_0924_B4F8_B397),
+        (.float32, 0x2B88_B953_BA39_6A2C),
+    ])
+    func sameSeedGivesTheSameBytes(_ format: CheckpointFormat, _ checksum: UInt64) throws {
+        let folder = try TemporaryDirectory()
+        try Self.write(SyntheticModel(.nano, format: format, seed: 1), to: folder.file("one"), threads: 2)
+        #expect(EmbeddedModel.checksum(of: folder.file("one")) == checksum)
+        try Self.write(SyntheticModel(.nano, format: format, seed: 2), to: folder.file("two"))
+        #expect(EmbeddedModel.checksum(of: folder.file("two")) != checksum)
+    }
+
+    @Test(arguments: [2, 3, 7, 153]) func shardsHoldTheSameTensors(_ count: Int) throws {
+        let folder = try TemporaryDirectory()
+        let model = try SyntheticModel(.nano, format: .bfloat16, seed: 4)
+        try Self.write(model, to: folder.file("whole"))
+        try Self.write(model, to: folder.file("parts"), shards: count)
+        let names = try fileNames(folder.file("parts"))
+        #expect(names.filter { $0.hasSuffix(".safetensors") }.count == count)
+        let parts = try storedTensors(in: folder, "parts")
+        #expect(parts == (try storedTensors(in: folder, "whole")))
+        let index = try JSONDocument.load(
+            path: folder.file("parts/model.safetensors.index.json"), limit: 1 << 20
+        ).root
+        #expect(index["metadata"]?["total_size"]?.integer == model.layout.byteCount)
+        #expect(index["weight_map"]?.members?.count == model.layout.tensors.count)
+    }
+
+    @Test func shardCountsOutsideTheTensorsAreRefused() throws {
+        let model = try SyntheticModel(.nano, format: .bfloat16, seed: 4)
+        for count in [0, -1, 154] {
+            expectRefused(.usage, containing: "shards", "153") {
+                _ = try CheckpointWriter(model, shards: count)
+            }
+        }
+    }
+
+    /// Ends the writer before each file in turn, as a kill would.
+    @Test func anEarlyEndLeavesNothingThatLoads() throws {
+        let folder = try TemporaryDirectory()
+        let model = try SyntheticModel(.nano, format: .float8, seed: 4)
+        try Self.write(model, to: folder.file("good"), shards: 2)
+        let order = try Self.filesInOrder(model)
+        #expect(order.last == "config.json")
+        #expect(order[order.count - 2] == "model.safetensors.index.json")
+        for (count, name) in order.enumerated() {
+            var surroundings = CheckpointWriter.Surroundings()
+            surroundings.beforeFile = { file throws(InputError) in
+                if file == name { throw InputError(.inputOutput, found: "the end") }
+            }
+            let stop = surroundings
+            let path = folder.file("stopped")
+            expectRefused(.inputOutput, containing: "the end") {
+                try Self.write(model, to: path, shards: 2, replaces: true, stop)
+            }
+            #expect(try fileNames(path).sorted() == order.prefix(count).sorted())
+            expectRefused(.noSuchFile, containing: "config.json") {
+                _ = try GLMConfiguration.load(path: "\(path)/config.json")
+            }
+        }
+        try Self.write(model, to: folder.file("stopped"), shards: 2, replaces: true)
+        #expect(
+            EmbeddedModel.checksum(of: folder.file("stopped"))
+                == EmbeddedModel.checksum(of: folder.file("good")))
+    }
+
+    @Test func replacingTakesTheOldModelApartFirst() throws {
+        let folder = try TemporaryDirectory()
+        let model = try SyntheticModel(.nano, format: .bfloat16, seed: 4)
+        let path = folder.file("model")
+        try Self.write(model, to: path, shards: 5)
+        try folder.write("model/notes.txt", "mine")
+        expectRefused(.usage, containing: "--force", "config.json") { try Self.write(model, to: path) }
+        var surroundings = CheckpointWriter.Surroundings()
+        surroundings.beforeFile = { _ throws(InputError) in throw InputError(.inputOutput, found: "the end") }
+        let stop = surroundings
+        expectRefused(.inputOutput, containing: "the end") {
+            try Self.write(model, to: path, replaces: true, stop)
+        }
+        #expect(try fileNames(path) == ["notes.txt"])
+        try Self.write(model, to: path)
+        #expect(try fileNames(path).contains("model.safetensors"))
+    }
+
+    @Test func aShortDiskIsRefusedBeforehand() throws {
+        let folder = try TemporaryDirectory()
+        let model = try SyntheticModel(.nano, format: .bfloat16, seed: 4)
+        var surroundings = CheckpointWriter.Surroundings()
+        surroundings.freeBytes = { _ throws(InputError) in 1_900_000 }
+        let short = surroundings
+        expectRefused(.inputOutput, containing: "1.9 MB free", "expected 2.3 MB") {
+            try Self.write(model, to: folder.file("new/deep"), short)
+        }
+        #expect(try fileNames(folder.file("new")).isEmpty)
+        // What will be replaced counts as free, and is still there after a refusal.
+        try Self.write(model, to: folder.file("old"))
+        try Self.write(model, to: folder.file("old"), replaces: true, short)
+        surroundings.freeBytes = { _ throws(InputError) in 1000 }
+        let shorter = surroundings
+        expectRefused(.inputOutput, containing: "free some disk space") {
+            try Self.write(model, to: folder.file("old"), replaces: true, shorter)
+        }
+        #expect(try fileNames(folder.file("old")).contains("config.json"))
+    }
+
+    @Test func aFolderHasOneWriter() throws {
+        let folder = try TemporaryDirectory()
+        let model = try SyntheticModel(.nano, format: .bfloat16, seed: 4)
+        let holder = try OutputDirectory(path: folder.file("model"))
+        expectRefused(.usage, containing: "another process") { try Self.write(model, to: holder.path) }
+        try folder.write("file", "")
+        expectRefused(.usage, containing: "a file", "a folder") {
+            try Self.write(model, to: folder.file("file"))
+        }
+    }
+
+    @Test func holesHaveTheSizeAndTakeNoSpace() throws {
+        let folder = try TemporaryDirectory()
+        let model = try SyntheticModel(.mid, format: .bfloat16, seed: 4)
+        let writer = try CheckpointWriter(model, shards: 3, contents: .holes)
+        try writer.write(to: folder.file("model"), replaces: false, pool: ThreadPool(threads: 1))
+        let directory = try OutputDirectory(path: folder.file("model"))
+        #expect(directory.occupied(by: try fileNames(directory.path)) < 4_000_000)
+        #expect(writer.plan.byteCount > 2_000_000_000)
+    }
+
+    @Test func progressEndsAtTheTotal() throws {
+        let folder = try TemporaryDirectory()
+        let model = try SyntheticModel(.nano, format: .float32, seed: 4)
+        let largest = Mutex<CheckpointWriter.Progress?>(nil)
+        let writer = try CheckpointWriter(model, shards: 2)
+        try writer.write(to: folder.file("model"), replaces: false, pool: ThreadPool(threads: 2)) { now in
+            largest.withLock { if now.written > $0?.written ?? 0 { $0 = now } }
+        }
+        let last = try #require(largest.withLock { $0 })
+        #expect(last.written == writer.plan.byteCount && last.total == last.written)
+    }
+
+    /// Every file's name, in the order in which files appear.
+    private static func filesInOrder(_ model: SyntheticModel) throws -> [String] {
+        let folder = try TemporaryDirectory()
+        let names = Mutex<[String]>([])
+        var surroundings = CheckpointWriter.Surroundings()
+        surroundings.beforeFile = { name throws(InputError) in names.withLock { $0.append(name) } }
+        try write(model, to: folder.file("model"), shards: 2, surroundings)
+        return names.withLock { $0 }
+    }
+}
