@@ -1,1 +1,28 @@
-print("weights-tools")
+import ArgumentParser
+import GLMFiles
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
+// The exit codes of sysexits.h; ArgumentParser itself ends with 64 on a wrong command line.
+do {
+    var command = try WeightsTools.parseAsRoot()
+    do {
+        try command.run()
+    } catch let error as InputError {
+        StandardError.put("weights-tools: \(error)\n")
+        switch error.kind {
+        case .usage: exit(64)
+        case .badInput: exit(65)
+        case .noSuchFile: exit(66)
+        case .inputOutput: exit(74)
+        }
+    }
+} catch {
+    WeightsTools.exit(withError: error)
+}

@@ -22,6 +22,8 @@ import Testing
     @Test func purposesAreKeptApart() {
         let names = ["", "a", "b", "ab", "ba", "model.layers.0", "model.layers.1"]
         #expect(Set(names.map { CounterRandom.key(named: $0.utf8) }).count == names.count)
-        #expect(Set(names.map { UInt32(truncatingIfNeeded: CounterRandom.key(named: $0.utf8)) }).count == names.count)
+        #expect(
+            Set(names.map { UInt32(truncatingIfNeeded: CounterRandom.key(named: $0.utf8)) }).count
+                == names.count)
     }
 }

@@ -1,0 +1,11 @@
+import ArgumentParser
+
+/// The command line that makes checkpoints.
+struct WeightsTools: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "weights-tools",
+        abstract: "Makes synthetic GLM-5 checkpoints in the released layout.",
+        discussion:
+            "Every file appears whole or not at all, config.json last: an interrupted run leaves nothing that loads.",
+        subcommands: [Make.self, Headers.self])
+}
