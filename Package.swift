@@ -4,6 +4,7 @@ import PackageDescription
 // Dependencies point upwards in this list only; Sources/GLMInference/Documentation.docc/MapOfTheHouse.md explains each room.
 
 let collections: Target.Dependency = .product(name: "Collections", package: "swift-collections")
+let heap: Target.Dependency = .product(name: "HeapModule", package: "swift-collections")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 /// What every Swift target is compiled with.
@@ -37,7 +38,7 @@ let package = Package(
         .target(name: "GLMWeights", dependencies: ["GLMKernels", "GLMFiles", "GLMTensor"], swiftSettings: strict),
         .target(name: "GLMModel", dependencies: ["GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights"], swiftSettings: strict),
         .target(name: "GLMDecoding", dependencies: ["GLMFiles", "GLMTensor", "GLMModel"], swiftSettings: strict),
-        .target(name: "GLMText", dependencies: ["GLMFiles", collections], swiftSettings: strict),
+        .target(name: "GLMText", dependencies: ["GLMFiles", heap], swiftSettings: strict),
         .target(
             name: "GLMSynthesis", dependencies: ["GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel"],
             swiftSettings: strict),
