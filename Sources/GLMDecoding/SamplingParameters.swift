@@ -82,9 +82,12 @@ public struct SamplingParameters: Sendable, Equatable {
 
 /// A number that is added to one token's logit.
 public struct TokenBias: Sendable, Equatable {
+    /// Below the vocabulary's size.
     public var token: Int32
+    /// Added before temperature; −∞ bans the token.
     public var bias: Float
 
+    /// `bias` is added whenever `token` is considered.
     public init(token: Int32, bias: Float) {
         self.token = token
         self.bias = bias

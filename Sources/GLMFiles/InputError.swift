@@ -15,15 +15,20 @@ public struct InputError: Error, Sendable, Equatable, CustomStringConvertible {
         case inputOutput
     }
 
+    /// What went wrong, as far as an exit code tells it.
     public var kind: Kind
     /// Path of the file, or the name of the argument the text came from.
     public var file: String?
     /// The tensor, the configuration key or the byte offset.
     public var subject: String?
+    /// What is there instead of what should be.
     public var found: String
+    /// What would have been right.
     public var expected: String?
+    /// What to try.
     public var remedy: String?
 
+    /// The parts of the line, in the order in which `description` prints them.
     public init(
         _ kind: Kind, file: String? = nil, subject: String? = nil, found: String, expected: String? = nil,
         remedy: String? = nil

@@ -9,8 +9,11 @@ public struct GLMConfiguration: Sendable, Equatable {
     public enum Indexer: String, Sendable { case full, shared }
     /// Block of an FP8 weight that shares one scale.
     public struct WeightBlock: Sendable, Equatable {
+        /// Output elements a block spans.
         public var rows: Int
+        /// Input elements a block spans.
         public var columns: Int
+        /// A block of `rows` × `columns`; 128 × 128 in the released checkpoints.
         public init(rows: Int, columns: Int) {
             self.rows = rows
             self.columns = columns
@@ -34,6 +37,7 @@ public struct GLMConfiguration: Sendable, Equatable {
     public var ropeTheta: Float
 
     // Latent attention
+    /// Heads of queries; all share one latent key.
     public var headCount: Int
     /// Width of the query latent c^Q.
     public var queryRank: Int
@@ -47,7 +51,9 @@ public struct GLMConfiguration: Sendable, Equatable {
     public var valueDimension: Int
 
     // Lightning indexer
+    /// Heads that score a key together.
     public var indexHeadCount: Int
+    /// Width of an index query and of the one index key a token has.
     public var indexHeadDimension: Int
     /// Keys a query may attend to.
     public var indexTopK: Int
@@ -59,16 +65,23 @@ public struct GLMConfiguration: Sendable, Equatable {
     // Feed-forward
     /// One entry a decoder layer. The MTP layer is always sparse.
     public var feedForwards: [FeedForward]
+    /// Inner width of the MLP of a dense layer.
     public var denseIntermediateSize: Int
+    /// Inner width of one expert.
     public var expertIntermediateSize: Int
+    /// Experts the router chooses from.
     public var routedExpertCount: Int
+    /// Experts that serve every token, fused into one MLP.
     public var sharedExpertCount: Int
+    /// Routed experts a token gets.
     public var expertsPerToken: Int
     /// Contiguous groups of experts, of which `groupsPerToken` are kept for a token.
     public var expertGroupCount: Int
+    /// Groups a token may choose its experts from.
     public var groupsPerToken: Int
     /// Whether the chosen affinities are divided by their sum.
     public var normalizesExpertWeights: Bool
+    /// Factor of the routed experts' weights; the shared expert has none.
     public var routedScalingFactor: Float
 
     // Text and storage
