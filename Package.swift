@@ -99,7 +99,11 @@ let package = Package(
 
 // Measurements of package-only code; the nested Benchmarks package sees only public products.
 if Context.environment["GLM_BENCH"] == "1" {
-    package.targets.append(
+    package.targets += [
         .executableTarget(
-            name: "json-bench", dependencies: ["GLMFiles"], path: "Benchmarks/json-bench", swiftSettings: house))
+            name: "json-bench", dependencies: ["GLMFiles"], path: "Benchmarks/json-bench", swiftSettings: house),
+        .executableTarget(
+            name: "scan-bench", dependencies: ["GLMKernels", "GLMWeights"], path: "Benchmarks/scan-bench",
+            swiftSettings: house),
+    ]
 }

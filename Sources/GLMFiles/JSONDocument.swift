@@ -3,24 +3,29 @@
 /// One strictly read JSON text (RFC 8259).
 ///
 /// Refused beyond what the grammar refuses: a byte order mark, invalid UTF-8, lone surrogates, nesting deeper than
-/// ``maximumDepth`` containers, two equal keys in one object (compared by bytes after unescaping), texts of 1 GiB or
-/// more. Nothing is converted while reading: strings and numbers are slices of the source until they are asked for.
+/// ``maximumDepth`` containers, more than ``maximumEntries`` keys and values, two equal keys in one object (compared by
+/// bytes after unescaping), texts of 1 GiB or more. Nothing is converted while reading: strings and numbers are slices of the source until they are asked for.
 /// Time and memory are linear in the number of bytes, whatever they say: 8 bytes of tape per token, and the duplicate
 /// check hashes with a seed drawn for each text. Values do not depend on the seed.
 package struct JSONDocument: Sendable {
     /// The largest number of containers around a value, itself included.
     package static let maximumDepth = 128
+    /// The largest number of keys and values in a text: seven times what a checkpoint of 120,000 tensors needs.
+    package static let maximumEntries = 10_000_000
 
     let storage: JSONStorage
 
     /// Reads the whole of `bytes`.
     ///
     /// - Parameter source: names the text in errors, usually its path.
+    /// - Parameter maximumEntries: the most keys and values; memory is 8 bytes for each, at most.
     /// - Throws: `badInput` with the byte offset, what was found there and what was expected.
-    package init(parsing bytes: [UInt8], source: String) throws(InputError) {
+    package init(
+        parsing bytes: [UInt8], source: String, maximumEntries: Int = JSONDocument.maximumEntries
+    ) throws(InputError) {
         do {
             let tape = try bytes.withUnsafeBufferPointer { buffer throws(JSONFailure) in
-                try JSONParser.tape(of: buffer)
+                try JSONParser.tape(of: buffer, entryLimit: maximumEntries)
             }
             storage = JSONStorage(bytes: bytes, tape: tape, source: source)
         } catch {
@@ -100,6 +105,7 @@ struct JSONFailure: Error {
         case refused(StaticString, expected: StaticString)
         /// A key that an earlier member has; the offset is the key's first byte, the length its slice's.
         case duplicateKey(length: Int)
+        case tooManyEntries(limit: Int)
     }
 
     var offset: Int
@@ -115,6 +121,9 @@ struct JSONFailure: Error {
         case .refused(let found, let expected):
             error.found = "\(found)"
             error.expected = "\(expected)"
+        case .tooManyEntries(let limit):
+            error.found = "more keys and values before it than \(limit)"
+            error.expected = "a smaller text"
         case .duplicateKey(let length):
             let key = ByteString(bytes: bytes[offset..<offset + min(length, 200)])
             error.found = "the key \"\(key)\"\(length > 200 ? "…" : "") a second time in one object"

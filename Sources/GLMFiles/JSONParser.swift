@@ -6,23 +6,25 @@ struct JSONParser {
     let count: Int
     /// The next byte to look at.
     var position = 0
+    private let entryLimit: Int
     private var tape: [JSONToken] = []
     private var duplicates = DuplicateKeyCheck()
 
     /// The tape of a whole text.
-    static func tape(of bytes: UnsafeBufferPointer<UInt8>) throws(JSONFailure) -> [JSONToken] {
+    static func tape(of bytes: UnsafeBufferPointer<UInt8>, entryLimit: Int) throws(JSONFailure) -> [JSONToken] {
         guard let base = bytes.baseAddress, !bytes.isEmpty else {
             throw JSONFailure(offset: 0, reason: .refused("an empty text", expected: "a JSON value"))
         }
         guard bytes.count < JSONToken.limit else {
             throw JSONFailure(offset: 0, reason: .refused("a text of 1 GiB or more", expected: "a smaller JSON text"))
         }
-        var parser = JSONParser(base: base, count: bytes.count)
+        var parser = JSONParser(base: base, count: bytes.count, entryLimit: entryLimit)
         try parser.wholeText()
         return parser.tape
     }
 
-    private init(base: UnsafePointer<UInt8>, count: Int) {
+    private init(base: UnsafePointer<UInt8>, count: Int, entryLimit: Int) {
+        self.entryLimit = entryLimit
         self.base = base
         self.count = count
         tape.reserveCapacity(count / 12 + 16)
@@ -57,10 +59,18 @@ struct JSONParser {
         }
     }
 
+    @inline(__always)
+    private mutating func append(_ token: JSONToken) throws(JSONFailure) {
+        guard tape.count < entryLimit else {
+            throw JSONFailure(offset: position, reason: .tooManyEntries(limit: entryLimit))
+        }
+        tape.append(token)
+    }
+
     /// - Parameter depth: number of containers around this value.
     private mutating func value(depth: Int) throws(JSONFailure) {
         switch peek {
-        case UInt8(ascii: "\""): tape.append(try string())
+        case UInt8(ascii: "\""): try append(try string())
         case UInt8(ascii: "{"): try object(depth: depth + 1)
         case UInt8(ascii: "["): try array(depth: depth + 1)
         case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): try number()
@@ -77,7 +87,7 @@ struct JSONParser {
             throw JSONFailure(
                 offset: position, reason: .refused("a container inside 128 others", expected: "at most 128 levels"))
         }
-        tape.append(JSONToken(kind, start: position, end: 0))
+        try append(JSONToken(kind, start: position, end: 0))
         position += 1
         skipSpace()
         return tape.count - 1
@@ -105,10 +115,12 @@ struct JSONParser {
 
     private mutating func object(depth: Int) throws(JSONFailure) {
         let index = try open(.object, depth: depth)
+        var members = 0
         if peek != UInt8(ascii: "}") {
             while true {
                 guard peek == UInt8(ascii: "\"") else { throw unexpected("a key in quotes") }
-                tape.append(try string())
+                try append(try string())
+                members += 1
                 skipSpace()
                 guard peek == UInt8(ascii: ":") else { throw unexpected("':'") }
                 position += 1
@@ -122,7 +134,7 @@ struct JSONParser {
             }
         }
         close(index, .object)
-        try duplicates.check(object: index, tape: tape, base: base)
+        if members > 1 { try duplicates.check(object: index, tape: tape, base: base) }
     }
 
     private mutating func literal(_ word: StaticString, _ kind: JSONToken.Kind) throws(JSONFailure) {
@@ -131,7 +143,7 @@ struct JSONParser {
             guard peek == word.utf8Start[index] else { throw unexpected("true, false or null") }
             position += 1
         }
-        tape.append(JSONToken(kind, start: start, end: position))
+        try append(JSONToken(kind, start: start, end: position))
     }
 
     private mutating func number() throws(JSONFailure) {
@@ -152,7 +164,7 @@ struct JSONParser {
             if peek == UInt8(ascii: "+") || peek == UInt8(ascii: "-") { position += 1 }
             try digits()
         }
-        tape.append(JSONToken(.number, start: start, end: position))
+        try append(JSONToken(.number, start: start, end: position))
     }
 
     private mutating func digits() throws(JSONFailure) {

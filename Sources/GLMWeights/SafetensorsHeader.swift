@@ -9,6 +9,8 @@ package import GLMFiles
 package struct SafetensorsHeader: Sendable {
     /// Longest header, as in the format's reference implementation.
     package static let limit = 100_000_000
+    /// Longest tensor name in bytes.
+    package static let nameLimit = 1024
     /// Most dimensions of a tensor.
     package static let rankLimit = 16
 
@@ -138,6 +140,11 @@ private struct EntryReader {
     }
 
     func entry() throws(InputError) -> SafetensorsHeader.Entry {
+        guard name.count <= SafetensorsHeader.nameLimit else {
+            throw InputError(
+                .badInput, file: path, subject: "header byte \(value.offset)", found: "a name of \(name.count) bytes",
+                expected: "at most \(SafetensorsHeader.nameLimit)")
+        }
         guard let dtype = value["dtype"], let shape = value["shape"], let offsets = value["data_offsets"],
             value.count == 3
         else {
@@ -166,13 +173,14 @@ private struct EntryReader {
     }
 
     private func shape(_ shape: JSONValue) throws(InputError) -> [Int] {
-        guard let count = shape.count, let elements = shape.elements, count <= SafetensorsHeader.rankLimit else {
+        let rank = shape.kind == .array ? shape.count ?? 0 : nil
+        guard let rank, rank <= SafetensorsHeader.rankLimit else {
             throw refusal(
-                shape, found: shape.kind == .array ? "\(shape.count ?? 0) dimensions" : "\(shape.kind)",
+                shape, found: rank.map { "\($0) dimensions" } ?? "\(shape.kind)",
                 expected: "a shape of at most \(SafetensorsHeader.rankLimit) dimensions")
         }
         var dimensions: [Int] = []
-        for element in elements {
+        for element in shape.elements ?? [] {
             guard let dimension = element.integer, dimension >= 0 else {
                 throw refusal(
                     element, found: "dimension \(element.numberLiteral ?? "\(element.kind)")",
@@ -185,7 +193,7 @@ private struct EntryReader {
 
     /// The place in the file.
     private func range(_ offsets: JSONValue) throws(InputError) -> Range<Int> {
-        let numbers = (offsets.count == 2 ? offsets.elements : nil)?.compactMap(\.integer) ?? []
+        let numbers = (offsets.kind == .array && offsets.count == 2 ? offsets.elements : nil)?.compactMap(\.integer) ?? []
         guard numbers.count == 2, 0 <= numbers[0], numbers[0] <= numbers[1] else {
             throw refusal(
                 offsets, found: "data_offsets that are no range", expected: "[begin, end] with 0 <= begin <= end")

@@ -84,6 +84,17 @@ struct JSONDocumentTests {
         expectRefused(containing: "128 levels") { _ = try parse(String(repeating: "{\"a\":", count: 200_000)) }
     }
 
+    @Test func numberOfValuesIsBounded() throws {
+        for text in ["[1,2,3]", #"{"a":1}"#, "[[[true]]]", "[{},null,\"\"]"] {
+            let count = text == #"{"a":1}"# ? 3 : 4
+            let bytes = Array(text.utf8)
+            _ = try JSONDocument(parsing: bytes, source: "text", maximumEntries: count)
+            expectRefused(containing: "text: byte", "than \(count - 1)") {
+                _ = try JSONDocument(parsing: bytes, source: "text", maximumEntries: count - 1)
+            }
+        }
+    }
+
     @Test func truncatedAnywhereIsRefused() throws {
         let text = Array(#"{"a":[1,-2.5e3,"\u00e9\ud83d\ude00é"],"b":{"c":null,"d":true}}"#.utf8)
         _ = try parse(bytes: text)

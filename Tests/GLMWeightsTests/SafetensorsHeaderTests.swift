@@ -78,7 +78,7 @@ struct SafetensorsHeaderTests {
         (one("\"F32\"", "[4]", "[0,16]"), "bytes up to 16 of 8"),
         (one("\"F32\"", "[2]", "[9223372036854775800,9223372036854775807]"), "bytes up to 9223372036854775807 of 8"),
         (one("\"F32\"", "[1]", "[4,8]"), "a hole of 4 bytes"), (one("\"F32\"", "[1]", "[0,4]"), "4 bytes after"),
-        (#"{"a":{"dtype":"F32","shape":[2]}}"#, "exactly dtype"), (#"{"a":7}"#, "found number".replacing("found ", with: "")),
+        (#"{"a":{"dtype":"F32","shape":[2]}}"#, "exactly dtype"), (#"{"a":7}"#, "number; expected exactly"),
         (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1}}"#, "other members"),
         (#"{"__metadata__":{"a":1}}"#, "__metadata__"), (#"{"__metadata__":[]}"#, "an object of strings"),
         ("[]", "array; expected an object"), ("{\"a\":{}", "header: byte"), ("\u{feff}{}", "byte order mark"),
@@ -127,6 +127,15 @@ struct SafetensorsHeaderTests {
     @Test func hostileNesting() {
         let deep = String(repeating: "[", count: 1_000_000)
         expectRefused(containing: "header: byte", "128 levels") { _ = try read(rawSafetensors("{\"a\":\(deep)")) }
+    }
+
+    @Test func longNames() throws {
+        func header(_ length: Int) -> [UInt8] {
+            let name = String(repeating: "n", count: length)
+            return rawSafetensors("{\"\(name)\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}")
+        }
+        _ = try read(header(1024))
+        expectRefused(containing: "a name of 1025 bytes") { _ = try read(header(1025)) }
     }
 
     @Test func gitLFSPointer() {
