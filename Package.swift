@@ -75,7 +75,7 @@ let package = Package(
         .testTarget(
             name: "GLMModelTests",
             dependencies: ["GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel", "GLMTestSupport"],
-            resources: [.copy("Golden")], swiftSettings: house),
+            exclude: ["Golden"], swiftSettings: house),
         .testTarget(
             name: "GLMDecodingTests", dependencies: ["GLMFiles", "GLMTensor", "GLMDecoding", "GLMTestSupport"],
             swiftSettings: house),

@@ -2,6 +2,7 @@
 
 import GLMFiles
 package import GLMKernels
+public import GLMTensor
 
 #if canImport(Glibc)
     import Glibc
@@ -15,19 +16,46 @@ package import GLMKernels
 ///
 /// The view is valid as long as a copy of this value.
 @safe
-package struct WeightMatrix: @unchecked Sendable {
+public struct WeightMatrix: @unchecked Sendable {
     package let view: WeightView
     /// The type in the file: differs from the view's format for F16 alone.
     package let storedType: ElementType
     // What the view points into. Sendable: constant memory.
-    private let weights: MappedFile
+    private let weights: MappedFile?
     private let scales: MappedFile?
     private let widened: FloatStorage?
 
-    package var rows: Int { view.rows }
-    package var columns: Int { view.columns }
+    public var rows: Int { view.rows }
+    public var columns: Int { view.columns }
     /// Bytes of anonymous memory that this matrix owns beside the mapping.
     package var ownedBytes: Int { widened == nil ? 0 : rows * columns * 4 }
+
+    /// A matrix of one's own, copied into Float32 memory: `[rows, columns]`.
+    ///
+    /// - Precondition: `tensor` has two dimensions and at least one element.
+    public init(_ tensor: Tensor) {
+        precondition(tensor.shape.count == 2 && !tensor.values.isEmpty, "shape \(tensor.shape)")
+        self.init(owning: FloatStorage(copying: tensor.values), rows: tensor.shape[0], columns: tensor.shape[1])
+    }
+
+    /// Stands for a tensor that the checkpoint lacks, until ``WeightScope/finish()`` says so; must not be multiplied by.
+    init(missingRows rows: Int, columns: Int) {
+        self.init(owning: FloatStorage(copying: [0]), rows: rows, columns: columns)
+    }
+
+    private init(owning storage: FloatStorage, rows: Int, columns: Int) {
+        widened = storage
+        (weights, scales) = (nil, nil)
+        storedType = .float32
+        unsafe view = WeightView(
+            format: .float32, base: UnsafeRawPointer(storage.base), rows: rows, columns: columns)
+    }
+
+    /// A row widened to Float32, scales applied: `[columns]`.
+    package func row(_ index: Int) -> [Float] {
+        precondition((0..<rows).contains(index), "row \(index) of \(rows)")
+        return (0..<columns).map { view.value(index, $0) }
+    }
 
     /// A matrix of F32, BF16 or F16.
     ///
@@ -129,6 +157,11 @@ private final class FloatStorage: @unchecked Sendable {
         }
         unsafe base = memory.bindMemory(to: Float.self, capacity: tensor.count)
         unsafe try tensor.widen(into: UnsafeMutableBufferPointer(start: base, count: tensor.count))
+    }
+
+    init(copying values: [Float]) {
+        unsafe base = .allocate(capacity: values.count)
+        unsafe base.initialize(from: values, count: values.count)
     }
 
     deinit {

@@ -11,6 +11,9 @@ package struct WeightScope: Sendable {
     /// What a FP8 weight's multipliers are called, after the weight's own name.
     package static let scaleSuffix = "_scale_inv"
 
+    /// So many missing tensors end the loading at once: the configuration may promise any number of them.
+    private static let mostMissing = 1000
+
     /// Names are this and a dot and the name in the scope; empty at the top.
     package let prefix: String
     private let block: BlockShape?
@@ -41,7 +44,9 @@ package struct WeightScope: Sendable {
     /// FP8 is decided by the stored type and the presence of `<name>_scale_inv`, never by a list of modules.
     /// - Throws: `badInput` naming the tensor, with the shape found and the shape expected.
     package func matrix(_ name: String, rows: Int, columns: Int) throws(InputError) -> WeightMatrix {
-        let tensor = try take(name, shape: [rows, columns])
+        guard let tensor = try take(name, shape: [rows, columns]) else {
+            return WeightMatrix(missingRows: rows, columns: columns)
+        }
         guard tensor.type == .float8E4M3 else { return try WeightMatrix(tensor) }
         guard let block else {
             throw tensor.refusal(
@@ -60,7 +65,7 @@ package struct WeightScope: Sendable {
     ///
     /// - Throws: `badInput` naming the tensor, with what was found and expected.
     package func vector(_ name: String, count: Int) throws(InputError) -> [Float] {
-        let tensor = try take(name, shape: [count])
+        guard let tensor = try take(name, shape: [count]) else { return [] }
         guard [.float32, .bfloat16, .float16].contains(tensor.type) else {
             throw tensor.refusal(found: "\(tensor.type.rawValue)", expected: "F32, BF16 or F16")
         }
@@ -89,26 +94,21 @@ package struct WeightScope: Sendable {
         }
     }
 
-    /// - Throws: `badInput` that names the tensors of the whole checkpoint that were neither read nor ignored.
+    /// - Throws: `badInput` that names the tensors of the whole checkpoint that were asked for and are missing, and those
+    ///   that were neither read nor ignored.
     package func finish() throws(InputError) {
-        let left = record.unread().map { checkpoint.tensors[$0].name }
-        guard left.isEmpty else {
-            throw InputError(
-                .badInput, file: checkpoint.directory, subject: "tensors",
-                found: "\(left.count) left over: \(NameList.text(left.sorted()))",
-                expected: "only what config.json describes", remedy: "do config.json and weights belong together?")
-        }
+        guard record.unread().isEmpty, record.missing().isEmpty else { throw disagreement() }
     }
 
     private func fullName(_ name: String) -> String {
         prefix.isEmpty ? name : "\(prefix).\(name)"
     }
 
-    private func take(_ name: String, shape: [Int]) throws(InputError) -> StoredTensor {
+    /// The tensor of this name; nil when there is none, which ``finish()`` will tell with all others that are missing.
+    private func take(_ name: String, shape: [Int]) throws(InputError) -> StoredTensor? {
         guard let place = checkpoint.place(of: ByteString(fullName(name))) else {
-            throw InputError(
-                .badInput, file: checkpoint.directory, subject: "tensor \(fullName(name))", found: "missing",
-                expected: "a tensor of shape \(shape)", remedy: "do config.json and weights belong together?")
+            guard record.miss(ByteString(fullName(name))) < Self.mostMissing else { throw disagreement() }
+            return nil
         }
         let tensor = checkpoint.tensors[place]
         guard tensor.shape == shape else {
@@ -119,33 +119,24 @@ package struct WeightScope: Sendable {
         record.mark(place)
         return tensor
     }
-}
 
-extension Checkpoint {
-    /// Compares the names with those a model needs, before anything is loaded.
-    ///
-    /// - Parameter optional: whether a tensor may be there without being needed.
-    /// - Throws: `badInput` that lists missing and left-over names.
-    package func requireNames(
-        _ needed: [ByteString], optional: (ByteString) -> Bool = { _ in false }
-    ) throws(InputError) {
-        let wanted = Set(needed)
-        let missing = needed.filter { self[$0] == nil }
-        let left = tensors.map(\.name).filter { !wanted.contains($0) && !optional($0) }
+    /// Missing and left-over names, listed.
+    private func disagreement() -> InputError {
+        let left = record.unread().map { checkpoint.tensors[$0].name }
+        let missing = record.missing()
         var found: [String] = []
         if !missing.isEmpty { found.append("\(missing.count) missing: \(NameList.text(missing))") }
-        if !left.isEmpty { found.append("\(left.count) left over: \(NameList.text(left))") }
-        guard found.isEmpty else {
-            throw InputError(
-                .badInput, file: directory, subject: "tensors", found: found.joined(separator: "; "),
-                expected: "what config.json describes", remedy: "do config.json and weights belong together?")
-        }
+        if !left.isEmpty { found.append("\(left.count) left over: \(NameList.text(left.sorted()))") }
+        return InputError(
+            .badInput, file: checkpoint.directory, subject: "tensors", found: found.joined(separator: "; "),
+            expected: "what config.json describes", remedy: "do config.json and weights belong together?")
     }
 }
 
-/// Which tensors of a checkpoint were read.
+/// Which tensors of a checkpoint were read, and which were asked for in vain.
 private final class ReadRecord: Sendable {
     private let marks: Mutex<[Bool]>
+    private let misses = Mutex<[ByteString]>([])
 
     init(count: Int) {
         marks = Mutex([Bool](repeating: false, count: count))
@@ -155,7 +146,19 @@ private final class ReadRecord: Sendable {
         marks.withLock { $0[place] = true }
     }
 
+    /// Remembers a missing name; returns how many there are now.
+    func miss(_ name: ByteString) -> Int {
+        misses.withLock {
+            $0.append(name)
+            return $0.count
+        }
+    }
+
     func unread() -> [Int] {
         marks.withLock { marks in marks.indices.filter { !marks[$0] } }
+    }
+
+    func missing() -> [ByteString] {
+        misses.withLock { $0 }
     }
 }

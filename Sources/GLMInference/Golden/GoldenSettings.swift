@@ -1,0 +1,46 @@
+import GLMFiles
+import GLMModel
+
+/// What `golden.json` says about how the goldens were computed.
+struct GoldenSettings {
+    let latentNormEpsilon: Float
+    let rmsNormEpsilon: Float
+    let indexKeyEpsilon: Float
+    /// Equal bits are asked for, as on files this engine dumped itself.
+    let exact: Bool
+
+    static func load(path: String) throws(InputError) -> GoldenSettings {
+        let root = try JSONDocument.load(path: path, limit: 16 << 20).root
+        guard root.kind == .object else {
+            throw InputError(.badInput, file: path, found: "a JSON \(root.kind)", expected: "an object")
+        }
+        let keys = ConfigurationKeys(root)
+        guard let epsilons = keys.object("eps") else {
+            throw keys.error("eps", found: keys.describe("eps"), expected: "an object of epsilons")
+        }
+        let query = try epsilons.positive("q_a_layernorm", below: 1)
+        let latent = try epsilons.positive("kv_a_layernorm", below: 1)
+        guard query == latent else {
+            throw epsilons.error(
+                "kv_a_layernorm", found: "\(latent)", expected: "\(query), the same as q_a_layernorm")
+        }
+        return GoldenSettings(
+            latentNormEpsilon: latent, rmsNormEpsilon: try epsilons.positive("rms_norm", below: 1),
+            indexKeyEpsilon: try epsilons.positive("index_k_norm", below: 1),
+            exact: try keys.flag("exact", default: false))
+    }
+
+    /// The epsilons that this engine does not take from the golden file must be the model's.
+    func check(_ configuration: GLMConfiguration, file: String) throws(InputError) {
+        guard rmsNormEpsilon == configuration.rmsNormEpsilon else {
+            throw InputError(
+                .badInput, file: file, subject: "eps.rms_norm", found: "\(rmsNormEpsilon)",
+                expected: "\(configuration.rmsNormEpsilon), the checkpoint's rms_norm_eps")
+        }
+        guard indexKeyEpsilon == LightningIndexer.keyNormEpsilon else {
+            throw InputError(
+                .badInput, file: file, subject: "eps.index_k_norm", found: "\(indexKeyEpsilon)",
+                expected: "\(LightningIndexer.keyNormEpsilon), the reference's")
+        }
+    }
+}

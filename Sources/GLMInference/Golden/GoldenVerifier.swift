@@ -1,0 +1,110 @@
+public import GLMFiles
+public import GLMModel
+
+/// Runs a checkpoint on the inputs of a golden folder and compares every quantity the folder holds.
+///
+/// A folder holds `golden.safetensors`, `golden.json` (epsilons; `"exact": true` asks for equal bits) and a checkpoint
+/// in `bf16/`, `fp8/` or both. Where both are present the goldens are those of `bf16/`, and `fp8.*` those of `fp8/`.
+public struct GoldenVerifier {
+    private let directory: String
+    private let goldens: [String: GoldenArray]
+    private let settings: GoldenSettings
+
+    /// Opens a golden folder.
+    /// - Throws: `InputError` when the folder is not one.
+    public init(directory: String) throws(InputError) {
+        self.directory = directory
+        goldens = try GoldenFile.read(path: directory + "/golden.safetensors")
+        settings = try GoldenSettings.load(path: directory + "/golden.json")
+    }
+
+    /// Compares everything; one row a quantity, in the order of their names.
+    ///
+    /// `options.latentNormEpsilon` is replaced by what `golden.json` says.
+    public func verify(options: LoadOptions) throws(InputError) -> GoldenReport {
+        var options = options
+        options.latentNormEpsilon = settings.latentNormEpsilon
+        var computed: [String: GoldenArray] = [:]
+        let folders = try checkpointFolders()
+        let model = try load(folders.main, options: options)
+        try computeAll(with: GoldenReproduction(model), vocabulary: model.configuration, into: &computed)
+        if goldens["fp8.dequant.logits"] != nil, let twin = folders.fp8Twin {
+            let reproduction = GoldenReproduction(try load(twin, options: options))
+            let ids = try tokens("long.input_ids", model.configuration)
+            computed["fp8.dequant.logits"] = reproduction.prompt(ids, prefix: "x", withCaches: false)["x.logits"]
+        }
+        return GoldenReport(rows: goldens.keys.sorted().compactMap { row($0, computed: computed) })
+    }
+
+    private func row(_ quantity: String, computed: [String: GoldenArray]) -> GoldenReport.Row? {
+        guard !GoldenVerifier.inputs.contains(where: { quantity.hasSuffix($0) }), let expected = goldens[quantity]
+        else { return nil }
+        guard let found = computed[quantity] else {
+            return GoldenReport.Row(
+                quantity: quantity, outcome: .notCovered, largestError: nil, tolerance: nil,
+                detail: "this version computes nothing to compare with it")
+        }
+        return GoldenComparison(quantity: quantity, exact: settings.exact)
+            .compare(quantity, expected: expected, found: found)
+    }
+
+    /// Endings of the names that are given to the engine, not computed by it.
+    private static let inputs = [
+        ".input_ids", "decode.prompt", "decode.forced", "greedy.prompt", "mtp.tokens", "mtp.prev_hidden",
+        "fp8.gemm.input",
+    ]
+
+    private func checkpointFolders() throws(InputError) -> (main: String, fp8Twin: String?) {
+        let (bf16, fp8) = (directory + "/bf16", directory + "/fp8")
+        let present = [bf16, fp8].filter { folder in (try? MappedFile.open(path: folder + "/config.json")) != nil }
+        guard let main = present.first else {
+            throw InputError(
+                .noSuchFile, file: directory, found: "no checkpoint in bf16/ or fp8/",
+                expected: "a folder as the golden generator writes it")
+        }
+        return (main, present.contains(fp8) ? fp8 : nil)
+    }
+
+    private func load(_ folder: String, options: LoadOptions) throws(InputError) -> LanguageModel {
+        let model = try LanguageModel.load(directory: folder, options: options)
+        try settings.check(model.configuration, file: directory + "/golden.json")
+        return model
+    }
+
+    private func computeAll(
+        with reproduction: GoldenReproduction, vocabulary: GLMConfiguration,
+        into computed: inout [String: GoldenArray]
+    ) throws(InputError) {
+        for prefix in ["short", "long"] where goldens[prefix + ".input_ids"] != nil {
+            let ids = try tokens(prefix + ".input_ids", vocabulary)
+            computed.merge(reproduction.prompt(ids, prefix: prefix, withCaches: true)) { $1 }
+        }
+        if goldens["decode.prompt"] != nil {
+            let prompt = try tokens("decode.prompt", vocabulary)
+            let forced = try tokens("decode.forced", vocabulary)
+            computed.merge(reproduction.decode(prompt: prompt, forced: forced)) { $1 }
+        }
+        if goldens["greedy.prompt"] != nil, let wanted = goldens["greedy.tokens"]?.shape.first {
+            let prompt = try tokens("greedy.prompt", vocabulary)
+            computed.merge(reproduction.greedy(prompt: prompt, count: wanted)) { $1 }
+        }
+    }
+
+    /// Token ids of a golden file are input like any other: checked before they index anything.
+    private func tokens(_ name: String, _ configuration: GLMConfiguration) throws(InputError) -> [Int32] {
+        let file = directory + "/golden.safetensors"
+        guard let array = goldens[name], case .integer(let ids) = array.values, !ids.isEmpty, array.shape.count == 1
+        else {
+            throw InputError(
+                .badInput, file: file, subject: name, found: "no list of token ids", expected: "I32 [tokens]")
+        }
+        guard ids.allSatisfy({ (0..<configuration.vocabularySize).contains(Int($0)) }),
+            ids.count <= configuration.maximumPositions
+        else {
+            throw InputError(
+                .badInput, file: file, subject: name, found: "ids outside the model's vocabulary or context",
+                expected: "ids below \(configuration.vocabularySize)")
+        }
+        return ids
+    }
+}

@@ -1,0 +1,65 @@
+package import GLMFiles
+package import GLMKernels
+package import GLMTensor
+package import GLMWeights
+
+/// h ← h + attention(norm(h)); h ← h + feedForward(norm(h)).
+///
+/// Source: specification §3.
+package struct DecoderLayer: Sendable {
+    enum FeedForward: Sendable {
+        case dense(GatedMLP)
+        case sparse(MixtureOfExperts)
+    }
+
+    package let inputNorm: RMSNorm
+    package let attention: SparseAttention
+    let attentionNorm: RMSNorm
+    let feedForward: FeedForward
+    let compute: Compute
+
+    /// Reads `model.layers.{layer}.*`.
+    package init(
+        weights: WeightScope, configuration: GLMConfiguration, layer: Int, options: NumericOptions, compute: Compute
+    ) throws(InputError) {
+        self.compute = compute
+        let hidden = configuration.hiddenSize
+        func norm(_ name: String) throws(InputError) -> RMSNorm {
+            RMSNorm(
+                weight: try weights.vector(name + ".weight", count: hidden), epsilon: configuration.rmsNormEpsilon,
+                compute: compute)
+        }
+        inputNorm = try norm("input_layernorm")
+        attention = try SparseAttention(
+            weights: weights.scope("self_attn"), configuration: configuration, layer: layer, options: options,
+            compute: compute)
+        attentionNorm = try norm("post_attention_layernorm")
+        let mlp = weights.scope("mlp")
+        switch configuration.feedForward(ofLayer: layer) {
+        case .dense:
+            feedForward = .dense(
+                try GatedMLP(
+                    weights: mlp, hidden: hidden, intermediate: configuration.denseIntermediateSize, compute: compute))
+        case .sparse:
+            feedForward = .sparse(
+                try MixtureOfExperts(weights: mlp, configuration: configuration, compute: compute))
+        }
+    }
+
+    /// The residual stream `[rows, hidden]` behind this layer, and the keys its rows attended to.
+    package func callAsFunction(
+        _ h: Tensor, layer: Int, batch: RaggedBatch, caches: inout [SequenceCache], selection: KeySelection?,
+        trace: Trace?
+    ) -> (Tensor, KeySelection) {
+        let (a, keys) = attention(
+            inputNorm(h), layer: layer, batch: batch, caches: &caches, selection: selection, trace: trace)
+        trace?(.attention(layer: layer, a))
+        trace?(.selection(layer: layer, keys))
+        let residual = compute.add(h, a)
+        let x = attentionNorm(residual)
+        switch feedForward {
+        case .dense(let mlp): return (compute.add(residual, mlp(x)), keys)
+        case .sparse(let experts): return (compute.add(residual, experts(x, layer: layer, trace: trace)), keys)
+        }
+    }
+}

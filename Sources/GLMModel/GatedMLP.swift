@@ -1,0 +1,59 @@
+package import GLMFiles
+package import GLMKernels
+public import GLMTensor
+package import GLMWeights
+
+/// down · (silu(gate · x) ⊙ (up · x)): dense layers, shared experts, and each routed expert.
+///
+/// Source: specification §3.
+public struct GatedMLP: Sendable {
+    let gate: Linear
+    let up: Linear
+    let down: Linear
+
+    /// Reads `gate_proj`, `up_proj` and `down_proj`.
+    package init(weights: WeightScope, hidden: Int, intermediate: Int, compute: Compute) throws(InputError) {
+        gate = Linear(try weights.matrix("gate_proj.weight", rows: intermediate, columns: hidden), compute: compute)
+        up = Linear(try weights.matrix("up_proj.weight", rows: intermediate, columns: hidden), compute: compute)
+        down = Linear(try weights.matrix("down_proj.weight", rows: hidden, columns: intermediate), compute: compute)
+    }
+
+    package init(gate: Linear, up: Linear, down: Linear) {
+        self.gate = gate
+        self.up = up
+        self.down = down
+    }
+
+    var intermediate: Int { gate.weight.rows }
+
+    /// `[tokens, hidden]` → `[tokens, hidden]`.
+    public func callAsFunction(_ x: Tensor) -> Tensor {
+        down(gate.compute.siluMultiply(concatenatedProducts([gate, up], of: x)))
+    }
+}
+
+extension Compute {
+    /// silu(a) ⊙ b for rows `[a, b]` side by side: `[rows, 2 · width]` → `[rows, width]`.
+    package func siluMultiply(_ gateUp: Tensor) -> Tensor {
+        let width = gateUp.width / 2
+        return unsafe mapRows(of: gateUp, width: width) { input, output in
+            unsafe kernels.siluMultiply(gate: input, up: input + width, count: width, output: output)
+        }
+    }
+
+    /// x + y, element by element.
+    package func add(_ x: Tensor, _ y: Tensor) -> Tensor {
+        precondition(x.shape == y.shape, "sum of \(x.shape) and \(y.shape)")
+        var sum = x
+        unsafe sum.values.withUnsafeMutableBufferPointer { sum in
+            unsafe y.values.withUnsafeBufferPointer { y in
+                guard let sum = sum.baseAddress, let y = y.baseAddress else { return }
+                forEachRow(x.rowCount) { row in
+                    let offset = row * x.width
+                    unsafe kernels.add(sum + offset, y + offset, count: x.width, output: sum + offset)
+                }
+            }
+        }
+        return sum
+    }
+}

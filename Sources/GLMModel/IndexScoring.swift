@@ -1,0 +1,174 @@
+public import GLMKernels
+public import GLMTensor
+
+/// I(t, j) = Σ_h w_h(t) · relu(q_h(t) · k_j / √J), and the largest of them: the arithmetic of the lightning indexer
+/// without its weights.
+///
+/// Source: specification §5, steps 6 and 7.
+public struct IndexScoring: Sendable {
+    let heads: Int
+    let dimension: Int
+    let compute: Compute
+
+    /// Keys scored as one piece of work.
+    private static let keysPerBlock = 512
+    /// Scores held at once; a long prefill is scored a few rows at a time.
+    private static let scoresPerRound = 1 << 22
+
+    /// - Parameters:
+    ///   - heads: index heads.
+    ///   - dimension: J, width of an index key.
+    public init(heads: Int, dimension: Int, compute: Compute) {
+        self.heads = heads
+        self.dimension = dimension
+        self.compute = compute
+    }
+
+    /// Scores of every row over the keys it sees.
+    ///
+    /// - Parameters:
+    ///   - queries: rotated queries, `[rows, heads · J]`.
+    ///   - headWeights: w with its 1/√heads, `[rows, heads]`; may be negative.
+    ///   - keys: rotated, normed keys, `[keys, J]`.
+    ///   - visible: how many of the first keys each row sees.
+    /// - Returns: `[rows, keys]`, zero where a row does not see the key.
+    public func scores(queries: Tensor, headWeights: Tensor, keys: Tensor, visible: [Int]) -> Tensor {
+        var scores = Tensor(zeros: [0, keys.rowCount])
+        withKeys(keys, visible: visible) { indexKeys in
+            scores = self.scores(queries: queries, headWeights: headWeights, keys: indexKeys)
+        }
+        return scores
+    }
+
+    /// The `topK` best keys of every row, higher score first and the lower position at a tie.
+    ///
+    /// Parameters as for ``scores(queries:headWeights:keys:visible:)``; rows that see no more than `topK` keys take all.
+    public func selection(
+        queries: Tensor, headWeights: Tensor, keys: Tensor, visible: [Int], topK: Int
+    ) -> KeySelection {
+        var selection = KeySelection(visible: visible, topK: topK)
+        let sparse = visible.indices.filter { !selection.isDense($0) }
+        withKeys(keys, visible: visible) { indexKeys in
+            select(
+                sparse, topK: topK, queries: queries, headWeights: headWeights, keys: indexKeys, into: &selection)
+        }
+        return selection
+    }
+
+    private func withKeys(_ keys: Tensor, visible: [Int], _ body: (IndexKeys) -> Void) {
+        precondition(keys.width == dimension, "keys of width \(keys.width), expected \(dimension)")
+        precondition(visible.allSatisfy { $0 <= keys.rowCount }, "rows that see more than \(keys.rowCount) keys")
+        unsafe keys.values.withUnsafeBufferPointer { rows in
+            guard let base = rows.baseAddress else { return }
+            let pages = unsafe stride(from: 0, to: keys.rowCount, by: KeyRows.pageTokens).map {
+                unsafe base + $0 * dimension
+            }
+            unsafe body(
+                IndexKeys(
+                    pages: [pages], sequenceOfRow: [Int](repeating: 0, count: visible.count), visible: visible))
+        }
+    }
+
+    /// All scores of all rows, `[rows, longest visible]`, zero where a row does not see the key.
+    package func scores(queries: Tensor, headWeights: Tensor, keys: IndexKeys) -> Tensor {
+        let (rows, longest) = (keys.visible.count, keys.visible.max() ?? 0)
+        var table = Tensor(zeros: [rows, longest])
+        unsafe table.values.withUnsafeMutableBufferPointer { values in
+            guard let base = values.baseAddress else { return }
+            unsafe score(
+                Array(0..<rows), offsets: (0...rows).map { $0 * longest }, queries: queries, headWeights: headWeights,
+                keys: keys, into: base)
+        }
+        return table
+    }
+
+    /// Scores `rows` and writes the positions they select.
+    package func select(
+        _ rows: [Int], topK: Int, queries: Tensor, headWeights: Tensor, keys: IndexKeys,
+        into selection: inout KeySelection
+    ) {
+        for round in rounds(rows, keys: keys) {
+            var offsets = [0]
+            for row in round { offsets.append((offsets.last ?? 0) + keys.visible[row]) }
+            let scores = UnsafeMutablePointer<Float>.allocate(capacity: offsets.last ?? 0)
+            defer { unsafe scores.deallocate() }
+            unsafe score(
+                round, offsets: offsets, queries: queries, headWeights: headWeights, keys: keys, into: scores)
+            unsafe selection.fill { positions, bounds in
+                compute.pool.parallel(round.count) { index in
+                    _ = unsafe selectLargest(
+                        scores + offsets[index], count: keys.visible[round[index]], k: topK,
+                        into: positions + bounds[round[index]])
+                }
+            }
+        }
+    }
+
+    /// Splits rows so that one round's scores stay within a bounded buffer.
+    private func rounds(_ rows: [Int], keys: IndexKeys) -> [[Int]] {
+        var rounds: [[Int]] = []
+        var (current, held): ([Int], Int) = ([], 0)
+        for row in rows {
+            if !current.isEmpty, held + keys.visible[row] > IndexScoring.scoresPerRound {
+                rounds.append(current)
+                (current, held) = ([], 0)
+            }
+            current.append(row)
+            held += keys.visible[row]
+        }
+        return current.isEmpty ? rounds : rounds + [current]
+    }
+
+    /// Scores of `rows` over all keys they see, the i-th at `offsets[i]`; blocks of keys in parallel.
+    private func score(
+        _ rows: [Int], offsets: [Int], queries: Tensor, headWeights: Tensor, keys: IndexKeys,
+        into scores: UnsafeMutablePointer<Float>
+    ) {
+        var work: [(index: Int, keys: Range<Int>)] = []
+        for (index, row) in rows.enumerated() {
+            for low in stride(from: 0, to: keys.visible[row], by: IndexScoring.keysPerBlock) {
+                work.append((index, low..<min(keys.visible[row], low + IndexScoring.keysPerBlock)))
+            }
+        }
+        let scale = 1 / Float(dimension).squareRoot()
+        unsafe queries.values.withUnsafeBufferPointer { queries in
+            unsafe headWeights.values.withUnsafeBufferPointer { weights in
+                guard let query = queries.baseAddress, let weight = weights.baseAddress else { return }
+                compute.pool.parallel(work.count) { item in
+                    let (index, range) = work[item]
+                    let row = rows[index]
+                    unsafe keys.pages[keys.sequenceOfRow[row]].withUnsafeBufferPointer { pages in
+                        guard let pages = pages.baseAddress else { return }
+                        unsafe compute.kernels.indexScores(
+                            query: query + row * heads * dimension, headWeights: weight + row * heads, heads: heads,
+                            dim: dimension, scale: scale,
+                            keys: KeyRows(pages: pages, width: dimension, count: keys.visible[row]), range: range,
+                            output: scores + offsets[index])
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The index keys the rows of a batch see, where the caches keep them.
+@safe
+package struct IndexKeys {
+    /// For each sequence, where its pages hold the layer's index keys.
+    let pages: [[UnsafePointer<Float>]]
+    let sequenceOfRow: [Int]
+    /// How many keys each row sees.
+    let visible: [Int]
+
+    init(pages: [[UnsafePointer<Float>]], sequenceOfRow: [Int], visible: [Int]) {
+        unsafe self.pages = unsafe pages
+        self.sequenceOfRow = sequenceOfRow
+        self.visible = visible
+    }
+
+    init(layer: Int, batch: RaggedBatch, caches: [SequenceCache]) {
+        unsafe self.init(
+            pages: caches.map { unsafe $0.indexPages(layer: layer) }, sequenceOfRow: batch.segmentOfRow,
+            visible: batch.visibleKeys)
+    }
+}

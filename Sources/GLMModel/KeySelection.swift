@@ -1,0 +1,61 @@
+/// The keys each query row attends to: a set of positions a row, ascending.
+///
+/// A row that sees no more keys than the selection may hold is *dense* and stores nothing. Attention returns the
+/// selection it used, so that a layer with a shared index receives it as an argument.
+public struct KeySelection: Sendable, Equatable {
+    /// The keys of one row.
+    public enum Row: Sendable, Equatable {
+        /// Positions 0 ..< count.
+        case all(Int)
+        /// These positions, ascending.
+        case positions([Int32])
+    }
+
+    /// Keys each row could see (its own included).
+    public let visible: [Int]
+    /// Where row r's positions begin in `storage`; a dense row has an empty range.
+    private let bounds: [Int]
+    private var storage: [Int32]
+
+    /// Every row attends to everything it sees.
+    public init(denseOver visible: [Int]) {
+        self.visible = visible
+        bounds = [Int](repeating: 0, count: visible.count + 1)
+        storage = []
+    }
+
+    /// Room for `topK` positions in every row that sees more than `topK` keys; the other rows are dense.
+    package init(visible: [Int], topK: Int) {
+        self.visible = visible
+        var bounds = [0]
+        for count in visible { bounds.append((bounds.last ?? 0) + (count > topK ? topK : 0)) }
+        self.bounds = bounds
+        storage = [Int32](repeating: 0, count: bounds.last ?? 0)
+    }
+
+    /// Rows selected for.
+    public var rowCount: Int { visible.count }
+    /// Whether row `row` attends to everything it sees.
+    public func isDense(_ row: Int) -> Bool { bounds[row] == bounds[row + 1] }
+    /// Keys row `row` attends to.
+    public func count(_ row: Int) -> Int { isDense(row) ? visible[row] : bounds[row + 1] - bounds[row] }
+
+    /// The keys of one row.
+    public subscript(row: Int) -> Row {
+        isDense(row) ? .all(visible[row]) : .positions(Array(storage[bounds[row]..<bounds[row + 1]]))
+    }
+
+    /// Lets `body` write the positions of rows, each at its own place: `body(storage, bounds)`.
+    package mutating func fill(_ body: (UnsafeMutablePointer<Int32>, [Int]) -> Void) {
+        let bounds = bounds
+        unsafe storage.withUnsafeMutableBufferPointer { storage in
+            guard let base = storage.baseAddress else { return }
+            unsafe body(base, bounds)
+        }
+    }
+
+    /// Lets `body` read the positions of rows: a pointer to all of them and the bounds of each row's.
+    package func withPositions(_ body: (UnsafePointer<Int32>?, [Int]) -> Void) {
+        unsafe storage.withUnsafeBufferPointer { unsafe body($0.baseAddress, bounds) }
+    }
+}

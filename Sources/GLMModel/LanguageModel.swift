@@ -1,0 +1,123 @@
+package import GLMFiles
+package import GLMKernels
+import GLMTensor
+import GLMWeights
+
+/// A loaded checkpoint: configuration, trunk, MTP layer, and the machine that runs them.
+///
+/// Immutable; any number of sequences can be run on it, each with a cache of its own.
+package final class LanguageModel: Sendable {
+    package let configuration: GLMConfiguration
+    /// Tokens a sequence may hold, prompt and answer together.
+    package let contextSize: Int
+    package let transformer: Transformer
+    /// The MTP layer, when the checkpoint has one.
+    package let eagleHead: EagleHead?
+    package let compute: Compute
+    /// Where a page of a trunk cache keeps what.
+    package let cacheLayout: CacheLayout
+
+    /// Loads a folder in the released layout: `config.json` and safetensors.
+    ///
+    /// Weights stay in the mapped files. Unless `options.lazy`, every page is read once, which brings it into memory
+    /// and finds codes that are not numbers.
+    /// - Throws: `InputError` for anything missing, malformed, unsupported, or left over.
+    package static func load(
+        directory: String, options: LoadOptions, progress: (@Sendable (LoadProgress) -> Void)? = nil
+    ) throws(InputError) -> LanguageModel {
+        let configuration = try GLMConfiguration.load(path: directory + "/config.json")
+        let checkpoint = try Checkpoint.open(directory: directory)
+        let compute = Compute(
+            kernels: .table(options.instructionSet), pool: ThreadPool(threads: options.threads))
+        let model = try LanguageModel(
+            configuration: configuration, checkpoint: checkpoint, options: options, compute: compute)
+        if !options.lazy {
+            let total = checkpoint.byteCount
+            try checkpoint.scan(pool: compute.pool) { done in
+                progress?(LoadProgress(completedBytes: done, totalBytes: total))
+            }
+        }
+        return model
+    }
+
+    private init(
+        configuration: GLMConfiguration, checkpoint: Checkpoint, options: LoadOptions, compute: Compute
+    ) throws(InputError) {
+        contextSize = try LanguageModel.contextSize(options.contextSize, configuration)
+        let weights = WeightScope(
+            checkpoint, block: configuration.weightBlock.map { BlockShape(rows: $0.rows, columns: $0.columns) })
+        let numerics = NumericOptions(latentNormEpsilon: options.latentNormEpsilon)
+        transformer = try Transformer(
+            weights: weights, configuration: configuration, options: numerics, compute: compute)
+        eagleHead =
+            configuration.nextTokenLayerCount > 0
+            ? try EagleHead(
+                weights: weights.scope("model.layers.\(configuration.layerCount)"), configuration: configuration,
+                options: numerics, compute: compute)
+            : nil
+        try weights.finish()
+        self.configuration = configuration
+        self.compute = compute
+        cacheLayout = CacheLayout(configuration, layers: 0..<configuration.layerCount)
+    }
+
+    private static func contextSize(_ wanted: Int?, _ configuration: GLMConfiguration) throws(InputError) -> Int {
+        let longest = configuration.maximumPositions
+        guard let wanted else { return longest }
+        guard (1...longest).contains(wanted) else {
+            throw InputError(
+                .usage, subject: "--ctx-size", found: "\(wanted)",
+                expected: "1 to \(longest), the model's max_position_embeddings")
+        }
+        return wanted
+    }
+
+    /// An empty cache for one sequence.
+    package func makeCache() -> SequenceCache { SequenceCache(layout: cacheLayout) }
+
+    /// Runs the new tokens of several sequences and extends their caches.
+    ///
+    /// A row's result does not depend on the other rows, on how its prompt was cut, or on the number of threads.
+    /// - Precondition: one cache a step; token ids inside the vocabulary; no sequence beyond `contextSize`.
+    package func forward(
+        _ steps: [SequenceStep], caches: inout [SequenceCache], trace: Trace? = nil
+    ) -> ForwardOutput {
+        for (step, cache) in zip(steps, caches) {
+            precondition(
+                cache.length + step.tokens.count <= contextSize,
+                "\(cache.length) + \(step.tokens.count) tokens in a context of \(contextSize)")
+        }
+        return transformer(steps, caches: &caches, trace: trace)
+    }
+}
+
+/// How to load a checkpoint.
+public struct LoadOptions: Sendable {
+    /// Threads of the kernels; results do not depend on it.
+    public var threads: Int
+    /// Bound of prompt and answer together; nil for the model's own.
+    public var contextSize: Int?
+    /// ε of the latent norms: 1e-6 as in transformers; SGLang uses `rms_norm_eps`.
+    public var latentNormEpsilon: Float
+    /// Skips the pass that reads every page and looks for FP8 codes that are not numbers.
+    public var lazy: Bool
+    /// Level of the kernels; results differ between levels in their last bits.
+    package var instructionSet: InstructionSet
+
+    /// - Parameter threads: nil for one a processor this process may run on.
+    public init(
+        threads: Int? = nil, contextSize: Int? = nil, latentNormEpsilon: Float = 1e-6, lazy: Bool = false
+    ) {
+        self.threads = threads ?? ThreadPool.availableProcessors
+        self.contextSize = contextSize
+        self.latentNormEpsilon = latentNormEpsilon
+        self.lazy = lazy
+        instructionSet = .selected
+    }
+}
+
+/// How far the pass over the weights has come.
+public struct LoadProgress: Sendable {
+    public let completedBytes: Int
+    public let totalBytes: Int
+}

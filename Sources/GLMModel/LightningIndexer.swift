@@ -1,0 +1,110 @@
+package import GLMKernels
+package import GLMFiles
+package import GLMTensor
+package import GLMWeights
+
+/// The lightning indexer of DeepSeek Sparse Attention: which keys a query attends to.
+///
+/// I(t, j) = Σ_h w_h(t) · relu(q_h(t) · k_j / √J) / √heads, in Float32; the `topK` largest over j ≤ t are selected,
+/// higher score first and the lower position at a tie.
+/// Source: specification §5; DeepSeek-V3.2 §2.1; transformers `GlmMoeDsaIndexer` (interleaved rope, on the *first*
+/// elements of a head; key norm with mean, bias and ε = 1e-6).
+public struct LightningIndexer: Sendable {
+    let queryUp: Linear
+    let keyDown: Linear
+    let keyNorm: LayerNorm
+    let headWeights: Linear
+    let heads: Int
+    let dimension: Int
+    let ropeDimension: Int
+    let topK: Int
+    let scoring: IndexScoring
+    let compute: Compute
+
+    /// ε of the key norm, fixed by the reference.
+    package static let keyNormEpsilon: Float = 1e-6
+
+    /// Reads `self_attn.indexer.*`.
+    package init(weights: WeightScope, configuration: GLMConfiguration, compute: Compute) throws(InputError) {
+        heads = configuration.indexHeadCount
+        dimension = configuration.indexHeadDimension
+        ropeDimension = configuration.ropeDimension
+        topK = configuration.indexTopK
+        self.compute = compute
+        scoring = IndexScoring(heads: heads, dimension: dimension, compute: compute)
+        queryUp = Linear(
+            try weights.matrix("wq_b.weight", rows: heads * dimension, columns: configuration.queryRank),
+            compute: compute)
+        keyDown = Linear(
+            try weights.matrix("wk.weight", rows: dimension, columns: configuration.hiddenSize), compute: compute)
+        keyNorm = LayerNorm(
+            weight: try weights.vector("k_norm.weight", count: dimension),
+            bias: try weights.vector("k_norm.bias", count: dimension),
+            epsilon: LightningIndexer.keyNormEpsilon, compute: compute)
+        headWeights = Linear(
+            try weights.matrix("weights_proj.weight", rows: heads, columns: configuration.hiddenSize),
+            compute: compute)
+    }
+
+    /// Writes the rows' index keys and selects their keys.
+    ///
+    /// - Parameters:
+    ///   - x: normed layer input, `[rows, hidden]`.
+    ///   - queryLatent: c^Q, `[rows, queryRank]`.
+    ///   - trace: receives the scores `[rows, keys]` when given; otherwise rows that see no more than `topK` keys are
+    ///     not scored at all.
+    package func callAsFunction(
+        _ x: Tensor, queryLatent: Tensor, layer: Int, batch: RaggedBatch, caches: inout [SequenceCache],
+        trace: Trace?
+    ) -> KeySelection {
+        writeKeys(keyNorm(keyDown(x)), layer: layer, batch: batch, caches: caches)
+
+        var selection = KeySelection(visible: batch.visibleKeys, topK: topK)
+        let sparse = (0..<batch.rowCount).filter { !selection.isDense($0) }
+        guard !sparse.isEmpty || trace != nil else { return selection }
+
+        let queries = rotated(queryUp(queryLatent), batch: batch)  // [rows, heads · J]
+        let weights = scaledHeadWeights(x)  // [rows, heads]
+        let keys = IndexKeys(layer: layer, batch: batch, caches: caches)
+        if let trace {
+            let scores = scoring.scores(queries: queries, headWeights: weights, keys: keys)
+            trace(.indexScores(layer: layer, scores))
+        }
+        scoring.select(
+            sparse, topK: topK, queries: queries, headWeights: weights, keys: keys, into: &selection)
+        return selection
+    }
+
+    /// k = rope(LayerNorm(W^K x)), the only write to the index keys.
+    private func writeKeys(_ keys: Tensor, layer: Int, batch: RaggedBatch, caches: [SequenceCache]) {
+        for row in 0..<batch.rowCount {
+            let cache = caches[batch.segmentOfRow[row]]
+            let target = unsafe cache.indexRow(layer: layer, position: batch.positions[row])
+            for (column, value) in keys.row(row).enumerated() { unsafe target[column] = value }
+            unsafe batch.angles.rotate(target, row: row, kernels: compute.kernels)
+        }
+    }
+
+    /// Rotates the first R elements of every index head.
+    private func rotated(_ queries: Tensor, batch: RaggedBatch) -> Tensor {
+        var queries = queries
+        unsafe queries.values.withUnsafeMutableBufferPointer { values in
+            guard let base = values.baseAddress else { return }
+            compute.forEachRow(batch.rowCount) { row in
+                for head in 0..<heads {
+                    unsafe batch.angles.rotate(
+                        base + (row * heads + head) * dimension, row: row, kernels: compute.kernels)
+                }
+            }
+        }
+        return queries
+    }
+
+    /// w = W^w x / √heads: raw, possibly negative.
+    private func scaledHeadWeights(_ x: Tensor) -> Tensor {
+        var weights = headWeights(x)
+        let scale = 1 / Float(heads).squareRoot()
+        for index in weights.values.indices { weights.values[index] *= scale }
+        return weights
+    }
+}

@@ -1,0 +1,127 @@
+package import GLMFiles
+package import GLMKernels
+package import GLMTensor
+package import GLMWeights
+
+/// y = Σ_k weight_k · expert_k(x) + shared(x).
+///
+/// Tokens are sorted by expert, so that each expert's weights are read once a forward pass; the contributions to a
+/// token are then added by ascending expert, and the shared expert last, whoever computed them and when.
+/// Source: specification §6.
+public struct MixtureOfExperts: Sendable {
+    let router: Router
+    let experts: [GatedMLP]
+    let shared: GatedMLP
+    let compute: Compute
+
+    /// Reads `mlp.*` of a sparse layer.
+    package init(weights: WeightScope, configuration: GLMConfiguration, compute: Compute) throws(InputError) {
+        self.compute = compute
+        let hidden = configuration.hiddenSize
+        router = try Router(weights: weights.scope("gate"), configuration: configuration, compute: compute)
+        var experts: [GatedMLP] = []
+        for expert in 0..<configuration.routedExpertCount {
+            experts.append(
+                try GatedMLP(
+                    weights: weights.scope("experts.\(expert)"), hidden: hidden,
+                    intermediate: configuration.expertIntermediateSize, compute: compute))
+        }
+        self.experts = experts
+        shared = try GatedMLP(
+            weights: weights.scope("shared_experts"), hidden: hidden,
+            intermediate: configuration.sharedIntermediateSize, compute: compute)
+    }
+
+    /// `[tokens, hidden]` → `[tokens, hidden]`.
+    package func callAsFunction(_ x: Tensor, layer: Int, trace: Trace?) -> Tensor {
+        let (routing, logits) = router(x)
+        trace?(.routing(layer: layer, logits: logits, routing))
+        let order = ExpertOrder(routing, experts: experts.count)
+        return combine(runExperts(x, order), order, routing: routing, shared: shared(x))
+    }
+
+    /// All chosen experts on their tokens: `[pairs, hidden]`, sorted by expert.
+    private func runExperts(_ x: Tensor, _ order: ExpertOrder) -> Tensor {
+        let inputs = x.rows(order.tokens)
+        let width = experts.first?.intermediate ?? 0
+        let gateUp = grouped(inputs, order, width: 2 * width) { expert in
+            [(experts[expert].gate, 0), (experts[expert].up, width)]
+        }
+        return grouped(compute.siluMultiply(gateUp), order, width: x.width) { expert in
+            [(experts[expert].down, 0)]
+        }
+    }
+
+    /// Products of each expert's rows with its weights, in one parallel region. `layers` gives weights and first column.
+    private func grouped(
+        _ x: Tensor, _ order: ExpertOrder, width: Int, _ layers: (Int) -> [(Linear, column: Int)]
+    ) -> Tensor {
+        unsafe Tensor(shape: [x.rowCount, width]) { output in
+            unsafe x.values.withUnsafeBufferPointer { input in
+                guard let input = input.baseAddress else { return }
+                var groups: [ProductGroup] = []
+                for (expert, rows) in order.runs {
+                    for (linear, column) in layers(expert) {
+                        unsafe groups.append(
+                            ProductGroup(
+                                weight: linear.weight.view, x: input + rows.lowerBound * x.width, tokens: rows.count,
+                                xStride: x.width, y: output + rows.lowerBound * width + column, yStride: width))
+                    }
+                }
+                compute.product(groups)
+            }
+        }
+    }
+
+    /// Adds each token's contributions by ascending expert, then the shared expert's.
+    private func combine(_ outputs: Tensor, _ order: ExpertOrder, routing: Routing, shared: Tensor) -> Tensor {
+        let width = shared.width
+        return unsafe Tensor(shape: shared.shape) { sum in
+            unsafe outputs.values.withUnsafeBufferPointer { outputs in
+                unsafe shared.values.withUnsafeBufferPointer { shared in
+                    guard let outputs = outputs.baseAddress, let shared = shared.baseAddress else { return }
+                    compute.forEachRow(routing.tokenCount) { token in
+                        let target = unsafe sum + token * width
+                        unsafe target.update(repeating: 0, count: width)
+                        for slot in 0..<routing.perToken {
+                            let pair = token * routing.perToken + slot
+                            unsafe compute.kernels.addScaled(
+                                outputs + order.rowOfPair[pair] * width, factor: routing.weights[pair],
+                                count: width, into: target)
+                        }
+                        unsafe compute.kernels.add(
+                            target, shared + token * width, count: width, output: target)
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// (token, expert) pairs sorted by expert, tokens in their order inside an expert.
+struct ExpertOrder {
+    /// Token of each sorted row.
+    let tokens: [Int]
+    /// Sorted row of each pair in the routing's order.
+    let rowOfPair: [Int]
+    /// Experts that have work, with their sorted rows.
+    let runs: [(expert: Int, rows: Range<Int>)]
+
+    init(_ routing: Routing, experts: Int) {
+        var first = [Int](repeating: 0, count: experts + 1)
+        for expert in routing.experts { first[Int(expert) + 1] += 1 }
+        for expert in 0..<experts { first[expert + 1] += first[expert] }
+        runs = (0..<experts).filter { first[$0] < first[$0 + 1] }.map { ($0, first[$0]..<first[$0 + 1]) }
+        var next = first
+        var tokens = [Int](repeating: 0, count: routing.experts.count)
+        var rows = tokens
+        for (pair, expert) in routing.experts.enumerated() {
+            let row = next[Int(expert)]
+            next[Int(expert)] += 1
+            tokens[row] = pair / routing.perToken
+            rows[pair] = row
+        }
+        self.tokens = tokens
+        rowOfPair = rows
+    }
+}

@@ -1,0 +1,166 @@
+package import GLMFiles
+package import GLMKernels
+package import GLMTensor
+package import GLMWeights
+
+/// Multi-head latent attention over selected keys, evaluated in its absorbed form for every row.
+///
+/// The cache is used directly as one key head of width C + R and one value head of width C:
+/// q̃_h = Wk_hᵀ q_nope; s_h(t,j) = (q̃_h · c_j + q_rope · k_rope_j) / √D; ô_h = Σ_j softmax(s_h)_j c_j; o_h = Wv_h ô_h.
+/// Prefill and decode take the same road, so that how a prompt is cut into chunks cannot change a bit.
+/// Source: specification §4; DeepSeek-V2 §2.1 and appendix C; the expanded form is the tests' oracle.
+public struct SparseAttention: Sendable {
+    package let queryDown: Linear
+    package let queryNorm: RMSNorm
+    package let queryUp: Linear
+    package let latentDown: Linear
+    package let latentNorm: RMSNorm
+    package let latentUp: WeightMatrix
+    package let output: Linear
+    /// nil in a layer that reuses the selection of the nearest full layer before it.
+    package let indexer: LightningIndexer?
+    let latentAttention: LatentAttention
+    let heads: Int
+    let nope: Int
+    let rope: Int
+    let valueDimension: Int
+    let latentRank: Int
+    let compute: Compute
+
+    /// Reads `self_attn.*` of stored layer `layer`.
+    package init(
+        weights: WeightScope, configuration: GLMConfiguration, layer: Int, options: NumericOptions, compute: Compute
+    ) throws(InputError) {
+        heads = configuration.headCount
+        nope = configuration.nopeDimension
+        rope = configuration.ropeDimension
+        valueDimension = configuration.valueDimension
+        latentRank = configuration.latentRank
+        self.compute = compute
+        latentAttention = LatentAttention(
+            heads: heads, latentRank: latentRank, ropeDimension: rope,
+            scale: 1 / Float(configuration.headDimension).squareRoot(), compute: compute)
+        func linear(_ name: String, _ rows: Int, _ columns: Int) throws(InputError) -> Linear {
+            Linear(try weights.matrix(name + ".weight", rows: rows, columns: columns), compute: compute)
+        }
+        func norm(_ name: String, _ count: Int) throws(InputError) -> RMSNorm {
+            RMSNorm(
+                weight: try weights.vector(name + ".weight", count: count), epsilon: options.latentNormEpsilon,
+                compute: compute)
+        }
+        let (hidden, queryRank) = (configuration.hiddenSize, configuration.queryRank)
+        queryDown = try linear("q_a_proj", queryRank, hidden)
+        queryNorm = try norm("q_a_layernorm", queryRank)
+        queryUp = try linear("q_b_proj", heads * (nope + rope), queryRank)
+        latentDown = try linear("kv_a_proj_with_mqa", latentRank + rope, hidden)
+        latentNorm = try norm("kv_a_layernorm", latentRank)
+        latentUp = try weights.matrix(
+            "kv_b_proj.weight", rows: heads * (nope + valueDimension), columns: latentRank)
+        output = try linear("o_proj", hidden, heads * valueDimension)
+        indexer =
+            configuration.indexer(ofLayer: layer) == .full
+            ? try LightningIndexer(weights: weights.scope("indexer"), configuration: configuration, compute: compute)
+            : nil
+    }
+
+    /// One layer's attention of the batch's rows, and the keys they attended to.
+    ///
+    /// - Parameters:
+    ///   - x: normed layer input, `[rows, hidden]`.
+    ///   - layer: layer number inside the caches.
+    ///   - selection: the selection of the nearest full layer before this one; used only by a layer without an indexer.
+    /// - Returns: `W^O o`, `[rows, hidden]`.
+    package func callAsFunction(
+        _ x: Tensor, layer: Int, batch: RaggedBatch, caches: inout [SequenceCache], selection: KeySelection?,
+        trace: Trace?
+    ) -> (Tensor, KeySelection) {
+        let c = queryNorm(queryDown(x))  // c^Q = RMSNorm(W^DQ x)            [T, qRank]
+        let z = latentDown(x)  // [c^KV; k^R] = W^DKV x                     [T, C + R]
+        write(latentNorm(z.columns(0..<latentRank)), z, layer: layer, batch: batch, caches: caches)
+
+        let keys = chooseKeys(
+            x, c, layer: layer, batch: batch, caches: &caches, inherited: selection, trace: trace)
+        let absorbed = absorb(queryUp(c), batch: batch)  // q̃, q^R          [T, N, C + R]
+        let pages = unsafe caches.map { unsafe $0.attentionPages(layer: layer) }
+        let attended = unsafe latentAttention(
+            absorbed, over: keys, pages: pages, sequenceOfRow: batch.segmentOfRow)  // ô [T, N, C]
+        return (output(expand(attended)), keys)  // W^O [W^UV_h ô_h]         [T, hidden]
+    }
+
+    private func chooseKeys(
+        _ x: Tensor, _ c: Tensor, layer: Int, batch: RaggedBatch, caches: inout [SequenceCache],
+        inherited: KeySelection?, trace: Trace?
+    ) -> KeySelection {
+        if let indexer {
+            return indexer(x, queryLatent: c, layer: layer, batch: batch, caches: &caches, trace: trace)
+        }
+        guard let inherited else { preconditionFailure("layer \(layer) shares a selection that nobody made") }
+        return inherited
+    }
+
+    /// Latent and rotated rope key of each row: the only write to this layer's attention cache.
+    private func write(
+        _ latents: Tensor, _ z: Tensor, layer: Int, batch: RaggedBatch, caches: [SequenceCache]
+    ) {
+        for row in 0..<batch.rowCount {
+            let cache = caches[batch.segmentOfRow[row]]
+            let target = unsafe cache.attentionRow(layer: layer, position: batch.positions[row])
+            for (column, value) in latents.row(row).enumerated() { unsafe target[column] = value }
+            for (column, value) in z.row(row).dropFirst(latentRank).enumerated() {
+                unsafe target[latentRank + column] = value
+            }
+            unsafe batch.angles.rotate(target + latentRank, row: row, kernels: compute.kernels)
+        }
+    }
+
+    /// Rows of W^UKV that belong to head `head`: first `nope` rows of keys, then `valueDimension` rows of values.
+    private func keyRows(ofHead head: Int) -> WeightView {
+        let first = head * (nope + valueDimension)
+        return latentUp.view.rows(first..<(first + nope))
+    }
+
+    private func valueRows(ofHead head: Int) -> WeightView {
+        let first = head * (nope + valueDimension) + nope
+        return latentUp.view.rows(first..<(first + valueDimension))
+    }
+
+    /// q̃_h = Wk_hᵀ q_nope beside the rotated rope part: `[T, N · D]` → `[T, N, C + R]`.
+    private func absorb(_ queries: Tensor, batch: RaggedBatch) -> Tensor {
+        let (rows, width, headWidth) = (batch.rowCount, latentRank + rope, nope + rope)
+        return unsafe Tensor(shape: [rows, heads, width]) { absorbed in
+            unsafe queries.values.withUnsafeBufferPointer { queries in
+                guard let query = queries.baseAddress else { return }
+                compute.transposedProduct(
+                    (0..<heads).map { head in
+                        unsafe ProductGroup(
+                            weight: keyRows(ofHead: head), x: query + head * headWidth, tokens: rows,
+                            xStride: heads * headWidth, y: absorbed + head * width, yStride: heads * width)
+                    })
+                compute.forEachRow(rows) { row in
+                    for head in 0..<heads {
+                        let target = unsafe absorbed + (row * heads + head) * width + latentRank
+                        unsafe target.update(from: query + (row * heads + head) * headWidth + nope, count: rope)
+                        unsafe batch.angles.rotate(target, row: row, kernels: compute.kernels)
+                    }
+                }
+            }
+        }
+    }
+
+    /// o_h = W^UV_h ô_h: `[T, N, C]` → `[T, N · V]`.
+    private func expand(_ attended: Tensor) -> Tensor {
+        let rows = attended.shape[0]
+        return unsafe Tensor(shape: [rows, heads * valueDimension]) { values in
+            unsafe attended.values.withUnsafeBufferPointer { attended in
+                guard let latent = attended.baseAddress else { return }
+                compute.product(
+                    (0..<heads).map { head in
+                        unsafe ProductGroup(
+                            weight: valueRows(ofHead: head), x: latent + head * latentRank, tokens: rows,
+                            xStride: heads * latentRank, y: values + head * valueDimension,
+                            yStride: heads * valueDimension)
+                    })
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+package import GLMFiles
+package import GLMKernels
+package import GLMTensor
+package import GLMWeights
+
+/// Embedding, decoder layers, final norm and head: token ids in, logits out.
+///
+/// Source: specification §3.
+package struct Transformer: Sendable {
+    package let embedding: WeightMatrix
+    package let layers: [DecoderLayer]
+    package let finalNorm: RMSNorm
+    package let head: Linear
+    package let rotary: RotaryEmbedding
+
+    /// Reads `model.*` of the trunk and `lm_head`.
+    package init(
+        weights: WeightScope, configuration: GLMConfiguration, options: NumericOptions, compute: Compute
+    ) throws(InputError) {
+        let (vocabulary, hidden) = (configuration.vocabularySize, configuration.hiddenSize)
+        embedding = try weights.matrix("model.embed_tokens.weight", rows: vocabulary, columns: hidden)
+        var layers: [DecoderLayer] = []
+        for layer in 0..<configuration.layerCount {
+            layers.append(
+                try DecoderLayer(
+                    weights: weights.scope("model.layers.\(layer)"), configuration: configuration, layer: layer,
+                    options: options, compute: compute))
+        }
+        self.layers = layers
+        finalNorm = RMSNorm(
+            weight: try weights.vector("model.norm.weight", count: hidden), epsilon: configuration.rmsNormEpsilon,
+            compute: compute)
+        head = Linear(
+            try weights.matrix("lm_head.weight", rows: vocabulary, columns: hidden), compute: compute)
+        rotary = RotaryEmbedding(theta: configuration.ropeTheta, dimension: configuration.ropeDimension)
+    }
+
+    /// Runs the new tokens of several sequences and extends their caches by them.
+    ///
+    /// - Precondition: one cache a step, every token id inside the vocabulary.
+    package func callAsFunction(
+        _ steps: [SequenceStep], caches: inout [SequenceCache], trace: Trace?
+    ) -> ForwardOutput {
+        let batch = RaggedBatch(counts: steps.map(\.tokens.count), caches: caches, rotary: rotary)
+        for index in caches.indices { caches[index].reserve(steps[index].tokens.count) }
+
+        var h = embed(steps.flatMap(\.tokens))  // [rows, hidden]
+        trace?(.hidden(index: 0, h))
+        var selection: KeySelection?
+        for (index, layer) in layers.enumerated() {
+            let (next, keys) = layer(
+                h, layer: index, batch: batch, caches: &caches, selection: selection, trace: trace)
+            (h, selection) = (next, keys)
+            trace?(.hidden(index: index + 1, h))
+        }
+        for index in caches.indices { caches[index].advance(steps[index].tokens.count) }
+        if let trace { trace(.finalNorm(finalNorm(h))) }
+        return read(h, steps: steps, batch: batch)
+    }
+
+    /// The embedding's rows of `tokens`, widened: `[tokens, hidden]`.
+    package func embed(_ tokens: [Int32]) -> Tensor {
+        var values: [Float] = []
+        values.reserveCapacity(tokens.count * embedding.columns)
+        for token in tokens {
+            precondition((0..<embedding.rows).contains(Int(token)), "token \(token) of \(embedding.rows)")
+            values.append(contentsOf: embedding.row(Int(token)))
+        }
+        return Tensor(shape: [tokens.count, embedding.columns], values: values)
+    }
+
+    /// Final norm and head of the rows somebody reads.
+    private func read(_ h: Tensor, steps: [SequenceStep], batch: RaggedBatch) -> ForwardOutput {
+        var wanted: [Int] = []
+        for (segment, step) in zip(batch.segments, steps) {
+            precondition(step.logitRows <= step.tokens.count, "\(step.logitRows) logit rows of \(step.tokens.count)")
+            wanted.append(contentsOf: segment.rows.suffix(step.logitRows))
+        }
+        let hidden = finalNorm(wanted.count == h.rowCount ? h : h.rows(wanted))
+        return ForwardOutput(logits: head(hidden), hidden: hidden)
+    }
+}
+
+/// The new tokens of one sequence in a forward pass.
+package struct SequenceStep: Sendable, Equatable {
+    package var tokens: [Int32]
+    /// How many of the last rows want logits.
+    package var logitRows: Int
+
+    package init(tokens: [Int32], logitRows: Int) {
+        self.tokens = tokens
+        self.logitRows = logitRows
+    }
+}
+
+/// What a forward pass leaves behind, for the rows that wanted it, sequence by sequence.
+package struct ForwardOutput: Sendable {
+    /// `[Σ logitRows, vocabulary]`
+    package let logits: Tensor
+    /// The vector that entered the head (behind the final norm), `[Σ logitRows, hidden]`.
+    package let hidden: Tensor
+}
