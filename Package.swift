@@ -89,8 +89,8 @@ let package = Package(
         .testTarget(
             name: "GLMInferenceTests",
             dependencies: [
-                "GLMInference", "GLMFiles", "GLMTensor", "GLMModel", "GLMDecoding", "GLMText", "GLMEngine", "GLMSynthesis",
-                "GLMTestSupport",
+                "GLMInference", "GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel", "GLMDecoding", "GLMText",
+                "GLMEngine", "GLMSynthesis", "GLMTestSupport",
             ],
             swiftSettings: house),
     ],

@@ -35,7 +35,7 @@ package final class Checkpoint: Sendable {
     ///
     /// - Throws: `noSuchFile` for a missing directory or file, `badInput` for contents that are not as described.
     package static func open(directory: String) throws(InputError) -> Checkpoint {
-        let names = try DirectoryListing.names(in: directory)
+        let names = try Directory.names(in: directory)
         if names.contains(indexName) {
             let index = try CheckpointIndex.load(path: directory + "/" + indexName)
             let checkpoint = try Checkpoint(directory: directory, files: open(index.files, in: directory))

@@ -32,4 +32,32 @@ enum GoldenFile {
             return .integer(integers)
         }
     }
+
+    /// Writes quantities in the order of their names.
+    static func write(_ arrays: [String: GoldenArray], path: String) throws(InputError) {
+        let ordered = arrays.sorted { $0.key < $1.key }
+        let writer = try SafetensorsWriter(
+            path: path,
+            tensors: ordered.map { TensorDescription(ByteString($0.key), elementType(of: $0.value), $0.value.shape) })
+        for (_, array) in ordered {
+            switch array.values {
+            case .float(let values): try writer.write(values)
+            case .integer(let values):
+                try writer.write(
+                    values.flatMap { value in
+                        (0..<4).map { UInt8(truncatingIfNeeded: UInt32(bitPattern: value) >> (8 * $0)) }
+                    })
+            case .flag(let values): try writer.write(values)
+            }
+        }
+        try writer.commit()
+    }
+
+    private static func elementType(of array: GoldenArray) -> ElementType {
+        switch array.values {
+        case .float: .float32
+        case .integer: .int32
+        case .flag: .uint8
+        }
+    }
 }

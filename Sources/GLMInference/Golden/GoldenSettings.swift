@@ -6,8 +6,11 @@ struct GoldenSettings {
     let latentNormEpsilon: Float
     let rmsNormEpsilon: Float
     let indexKeyEpsilon: Float
+    /// The instruction-set level that dumped the file: equal bits are asked for. nil for a reference's goldens.
+    let exactLevel: String?
+
     /// Equal bits are asked for, as on files this engine dumped itself.
-    let exact: Bool
+    var exact: Bool { exactLevel != nil }
 
     static func load(path: String) throws(InputError) -> GoldenSettings {
         let root = try JSONDocument.load(path: path, limit: 16 << 20).root
@@ -27,7 +30,29 @@ struct GoldenSettings {
         return GoldenSettings(
             latentNormEpsilon: latent, rmsNormEpsilon: try epsilons.positive("rms_norm", below: 1),
             indexKeyEpsilon: try epsilons.positive("index_k_norm", below: 1),
-            exact: try keys.flag("exact", default: false))
+            exactLevel: keys.value("exact_at_level")?.string)
+    }
+
+    /// What `load` reads.
+    var json: JSON {
+        var members: [JSON.Member] = [
+            JSON.Member(
+                "eps",
+                [
+                    "rms_norm": JSON(rmsNormEpsilon), "q_a_layernorm": JSON(latentNormEpsilon),
+                    "kv_a_layernorm": JSON(latentNormEpsilon), "index_k_norm": JSON(indexKeyEpsilon),
+                ])
+        ]
+        if let exactLevel { members.append(JSON.Member("exact_at_level", .string(exactLevel))) }
+        return .object(members)
+    }
+
+    /// Bits of one instruction-set level are not those of another.
+    func check(level: String, file: String) throws(InputError) {
+        guard let exactLevel, exactLevel != level else { return }
+        throw InputError(
+            .badInput, file: file, subject: "exact_at_level", found: "\"\(exactLevel)\"",
+            expected: "\"\(level)\", the level of this run", remedy: "set GLM_ISA=\(exactLevel) or dump again")
     }
 
     /// The epsilons that this engine does not take from the golden file must be the model's.

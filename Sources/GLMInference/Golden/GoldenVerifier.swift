@@ -1,9 +1,10 @@
 public import GLMFiles
+import GLMKernels
 public import GLMModel
 
 /// Runs a checkpoint on the inputs of a golden folder and compares every quantity the folder holds.
 ///
-/// A folder holds `golden.safetensors`, `golden.json` (epsilons; `"exact": true` asks for equal bits) and a checkpoint
+/// A folder holds `golden.safetensors`, `golden.json` (epsilons; `"exact_at_level"` of a dump asks for equal bits) and a checkpoint
 /// in `bf16/`, `fp8/` or both. Where both are present the goldens are those of `bf16/`, and `fp8.*` those of `fp8/`.
 public struct GoldenVerifier {
     private let directory: String
@@ -24,6 +25,7 @@ public struct GoldenVerifier {
     public func verify(options: LoadOptions) throws(InputError) -> GoldenReport {
         var options = options
         options.latentNormEpsilon = settings.latentNormEpsilon
+        try settings.check(level: options.instructionSet.name, file: directory + "/golden.json")
         var computed: [String: GoldenArray] = [:]
         let folders = try checkpointFolders()
         let model = try load(folders.main, options: options)

@@ -1,4 +1,4 @@
-// The names in a directory.
+// Making and listing directories.
 
 #if canImport(Glibc)
     import Glibc
@@ -8,7 +8,29 @@
     import Darwin
 #endif
 
-package enum DirectoryListing {
+package enum Directory {
+    /// Makes `path` and the directories above it that are missing.
+    ///
+    /// - Returns: whether the directory is new.
+    /// - Throws: `badInput` where a file is in the way, `inputOutput` when the system refuses.
+    @discardableResult
+    package static func create(_ path: String) throws(InputError) -> Bool {
+        if mkdir(path, 0o777) == 0 { return true }
+        var code = errno
+        let parent = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+        if code == ENOENT, !parent.isEmpty {
+            try create(parent)
+            if mkdir(path, 0o777) == 0 { return true }
+            code = errno
+        }
+        guard code == EEXIST else { throw .system(code, path: path, cannot: "make the directory") }
+        var status = stat()
+        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
+            throw InputError(.badInput, file: path, found: "a file", expected: "a directory")
+        }
+        return false
+    }
+
     /// Names in `directory`, without `.` and `..`, in byte order; a name that is not UTF-8 is left out.
     ///
     /// - Throws: `noSuchFile`, `badInput` for what is not a directory, `inputOutput`.

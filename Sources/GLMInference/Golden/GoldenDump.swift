@@ -1,0 +1,95 @@
+public import GLMFiles
+import GLMKernels
+public import GLMModel
+
+/// Writes every intermediate of a prompt in the layout of the golden files, so that other implementations can compare
+/// themselves with this one, and `GoldenVerifier` finds equal bits.
+public struct GoldenDump {
+    private let model: LanguageModel
+    private let modelDirectory: String
+    private let options: LoadOptions
+
+    /// Tokens continued greedily under `greedy.*`.
+    private static let greedyTokens = 16
+    /// Tokens forced one at a time under `decode.*`, at most half of the prompt.
+    private static let forcedTokens = 10
+    /// A dump holds everything in memory before it is written.
+    private static let mostBytes = 4 << 30
+
+    /// Loads the checkpoint in `modelDirectory`.
+    public init(modelDirectory: String, options: LoadOptions) throws(InputError) {
+        model = try LanguageModel.load(directory: modelDirectory, options: options)
+        self.modelDirectory = modelDirectory
+        self.options = options
+    }
+
+    /// Runs `prompt` and writes `golden.safetensors`, `golden.json` and a link to the checkpoint into `directory`.
+    ///
+    /// Quantities: `long.*` of the whole prompt, `decode.*` of its last tokens forced one at a time, `greedy.*` of a
+    /// greedy continuation.
+    /// - Throws: `InputError` for an empty or too long prompt, ids outside the vocabulary, or a failing disk.
+    public func write(prompt: [Int32], to directory: String) throws(InputError) {
+        try check(prompt)
+        let reproduction = GoldenReproduction(model)
+        var arrays = reproduction.prompt(prompt, prefix: "long", withCaches: true)
+        arrays["long.input_ids"] = ids(prompt)
+        arrays.merge(reproduction.greedy(prompt: prompt, count: GoldenDump.greedyTokens)) { $1 }
+        arrays["greedy.prompt"] = ids(prompt)
+        let forced = min(GoldenDump.forcedTokens, prompt.count / 2)
+        if forced > 0 {
+            let (head, tail) = (Array(prompt.dropLast(forced)), Array(prompt.suffix(forced)))
+            arrays.merge(reproduction.decode(prompt: head, forced: tail)) { $1 }
+            arrays["decode.prompt"] = ids(head)
+            arrays["decode.forced"] = ids(tail)
+        }
+        try Directory.create(directory)
+        try GoldenFile.write(arrays, path: directory + "/golden.safetensors")
+        try linkCheckpoint(in: directory)
+        try AtomicFile.write(settings().json.text(.indented) + "\n", to: directory + "/golden.json")
+    }
+
+    private func ids(_ tokens: [Int32]) -> GoldenArray { GoldenArray(shape: [tokens.count], values: .integer(tokens)) }
+
+    private func check(_ prompt: [Int32]) throws(InputError) {
+        let configuration = model.configuration
+        guard !prompt.isEmpty else {
+            throw InputError(.badInput, subject: "prompt", found: "no tokens", expected: "at least one")
+        }
+        guard prompt.count + GoldenDump.greedyTokens <= model.contextSize else {
+            throw InputError(
+                .badInput, subject: "prompt", found: "\(prompt.count) tokens",
+                expected: "at most \(model.contextSize - GoldenDump.greedyTokens), the context less the greedy tokens")
+        }
+        guard let outside = prompt.first(where: { !(0..<configuration.vocabularySize).contains(Int($0)) }) else {
+            return try checkSize(rows: prompt.count)
+        }
+        throw InputError(
+            .badInput, subject: "prompt", found: "token \(outside)",
+            expected: "ids below \(configuration.vocabularySize)")
+    }
+
+    private func checkSize(rows: Int) throws(InputError) {
+        let configuration = model.configuration
+        let perRow =
+            4 * (2 * configuration.layerCount + 3) * configuration.hiddenSize + 4 * configuration.vocabularySize
+            + configuration.layerCount * (5 * rows + 4 * configuration.routedExpertCount)
+        guard perRow < GoldenDump.mostBytes / rows else {
+            throw InputError(
+                .badInput, subject: "prompt", found: "\(rows) tokens, whose intermediates take more than 4 GiB",
+                expected: "a shorter prompt")
+        }
+    }
+
+    /// `bf16` or `fp8`, as the checkpoint has it, points to the checkpoint; a link of an earlier dump goes.
+    private func linkCheckpoint(in directory: String) throws(InputError) {
+        let (name, other) = model.configuration.weightBlock == nil ? ("bf16", "fp8") : ("fp8", "bf16")
+        try SymbolicLink.remove(directory + "/" + other)
+        try SymbolicLink.replace(at: directory + "/" + name, with: modelDirectory)
+    }
+
+    private func settings() -> GoldenSettings {
+        GoldenSettings(
+            latentNormEpsilon: options.latentNormEpsilon, rmsNormEpsilon: model.configuration.rmsNormEpsilon,
+            indexKeyEpsilon: LightningIndexer.keyNormEpsilon, exactLevel: options.instructionSet.name)
+    }
+}
