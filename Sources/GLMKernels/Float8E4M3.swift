@@ -15,8 +15,13 @@ public enum Float8E4M3 {
     @inline(__always)
     public static func decode(_ code: UInt8) -> Float {
         if isNaN(code) { return code < 0x80 ? .nan : -.nan }
-        let bits = UInt32(code & 0x80) &<< 24 | UInt32(code & 0x7f) &<< 20
-        return Float(bitPattern: bits) * 0x1p120
+        return decodeFinite(code)
+    }
+
+    /// The same without regard to NaN: its codes give ±480, as in the vector kernels.
+    @inline(__always)
+    static func decodeFinite(_ code: UInt8) -> Float {
+        Float(bitPattern: UInt32(code & 0x80) &<< 24 | UInt32(code & 0x7f) &<< 20) * 0x1p120
     }
 
     /// The nearest code, ties to even; magnitudes beyond 448 saturate, infinities too; NaN gives 0x7F with the sign kept.

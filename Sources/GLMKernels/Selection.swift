@@ -34,11 +34,7 @@ public func selectLargest(
 /// Position of the largest value, the lowest one of equals. NaN is never chosen unless there is nothing else; then 0.
 /// - Precondition: `count` is positive.
 public func argmax(_ values: UnsafePointer<Float>, count: Int) -> Int {
-    precondition(count > 0, "argmax of nothing")
-    var best = -Float.infinity
-    for i in 0..<count where values[i] > best { best = values[i] }
-    for i in 0..<count where values[i] == best { return i }
-    return 0
+    Kernels.table(.best).argmax(values, count: count)
 }
 
 /// Bits that order like the scores: NaN → 0, then −∞ … −0 = +0 … +∞.

@@ -1,0 +1,139 @@
+// Vector arithmetic for the kernels' bodies: plain C on vector types, no instruction set named, so it compiles to whatever the
+// function it ends up in may use. Always inlined; vectors by value are safe here because nothing has a target of its own.
+#pragma once
+#include <stdint.h>
+#include <string.h>
+#pragma clang assume_nonnull begin
+#pragma clang diagnostic push
+// "Vector argument changes the ABI": not of a function that is always inlined.
+#pragma clang diagnostic ignored "-Wpsabi"
+
+typedef float f32x4 __attribute__((ext_vector_type(4)));
+typedef float f32x8 __attribute__((ext_vector_type(8)));
+typedef float f32x16 __attribute__((ext_vector_type(16)));
+typedef int32_t i32x16 __attribute__((ext_vector_type(16)));
+typedef uint16_t u16x16 __attribute__((ext_vector_type(16)));
+typedef int8_t i8x16 __attribute__((ext_vector_type(16)));
+
+#define PRIMITIVE static inline __attribute__((always_inline))
+
+// Memory. Any alignment; `count` (0 to 15) elements at most where named, the rest is zero or left alone.
+PRIMITIVE void prefetch(const void *p) { __builtin_prefetch(p); }
+PRIMITIVE float f32_load(const void *p) { float v; memcpy(&v, p, sizeof v); return v; }
+PRIMITIVE f32x4 f32x4_load(const void *p) { f32x4 v; memcpy(&v, p, sizeof v); return v; }
+PRIMITIVE void f32x4_store(void *p, f32x4 v) { memcpy(p, &v, sizeof v); }
+PRIMITIVE f32x8 f32x8_load(const void *p) { f32x8 v; memcpy(&v, p, sizeof v); return v; }
+PRIMITIVE void f32x8_store(void *p, f32x8 v) { memcpy(p, &v, sizeof v); }
+PRIMITIVE f32x16 f32x16_load(const void *p) { f32x16 v; memcpy(&v, p, sizeof v); return v; }
+PRIMITIVE void f32x16_store(void *p, f32x16 v) { memcpy(p, &v, sizeof v); }
+
+// Copies 0 to 63 bytes by halves: every memcpy has a constant size, so there is no call and nothing is touched beyond the end.
+PRIMITIVE void copy_short(void *to, const void *from, long bytes) {
+    char *t = (char *)to;
+    const char *f = (const char *)from;
+    if (bytes & 32) { memcpy(t, f, 32); t += 32; f += 32; }
+    if (bytes & 16) { memcpy(t, f, 16); t += 16; f += 16; }
+    if (bytes & 8) { memcpy(t, f, 8); t += 8; f += 8; }
+    if (bytes & 4) { memcpy(t, f, 4); t += 4; f += 4; }
+    if (bytes & 2) { memcpy(t, f, 2); t += 2; f += 2; }
+    if (bytes & 1) { memcpy(t, f, 1); }
+}
+PRIMITIVE f32x16 f32x16_load_first(const void *p, long count) {
+    f32x16 v = 0;
+    copy_short(&v, p, count * 4);
+    return v;
+}
+PRIMITIVE void f32x16_store_first(void *p, f32x16 v, long count) { copy_short(p, &v, count * 4); }
+
+// Sixteen stored weights as floats. Format 0: Float32. 1: BF16. 2: FP8 E4M3, as value * 2^-120, exact (subnormals included);
+// the caller multiplies by scale * 2^120, which rounds exactly like value * scale. The NaN codes come out as +-480.
+PRIMITIVE f32x16 f32x16_from_bf16(u16x16 codes) { return (f32x16)(__builtin_convertvector(codes, i32x16) << 16); }
+PRIMITIVE f32x16 f32x16_from_fp8(i8x16 codes) {
+    return (f32x16)((__builtin_convertvector(codes, i32x16) << 20) & (int32_t)0x87f00000);
+}
+PRIMITIVE f32x16 f32x16_load_weights(const void *p, int32_t format) {
+    if (format == 0) return f32x16_load(p);
+    if (format == 1) { u16x16 v; memcpy(&v, p, sizeof v); return f32x16_from_bf16(v); }
+    i8x16 v; memcpy(&v, p, sizeof v); return f32x16_from_fp8(v);
+}
+PRIMITIVE f32x16 f32x16_load_weights_first(const void *p, int32_t format, long count) {
+    if (format == 0) return f32x16_load_first(p, count);
+    if (format == 1) { u16x16 v = 0; copy_short(&v, p, count * 2); return f32x16_from_bf16(v); }
+    i8x16 v = 0; copy_short(&v, p, count); return f32x16_from_fp8(v);
+}
+
+// Arithmetic. `a * b + c` in ONE expression is a fused multiply-add where the target has one, and multiply then add where it
+// has not (never a call to fmaf).
+PRIMITIVE f32x16 f32x16_all(float a) { return (f32x16)a; }
+PRIMITIVE f32x16 f32x16_multiply_add(f32x16 a, f32x16 b, f32x16 c) { return a * b + c; }
+PRIMITIVE f32x16 f32x16_multiply(f32x16 a, f32x16 b) { return a * b; }
+PRIMITIVE f32x16 f32x16_divide(f32x16 a, f32x16 b) { return a / b; }
+PRIMITIVE f32x16 f32x16_add(f32x16 a, f32x16 b) { return a + b; }
+PRIMITIVE f32x16 f32x16_subtract(f32x16 a, f32x16 b) { return a - b; }
+PRIMITIVE float f32_square_root(float a) { return __builtin_elementwise_sqrt(a); }
+PRIMITIVE f32x16 f32x16_negate(f32x16 a) { return -a; }
+PRIMITIVE f32x8 f32x8_multiply_add(f32x8 a, f32x8 b, f32x8 c) { return a * b + c; }
+PRIMITIVE f32x8 f32x8_all(float a) { return (f32x8)a; }
+PRIMITIVE f32x4 f32x4_multiply_add(f32x4 a, f32x4 b, f32x4 c) { return a * b + c; }
+PRIMITIVE f32x4 f32x4_all(float a) { return (f32x4)a; }
+PRIMITIVE f32x4 f32x4_multiply(f32x4 a, f32x4 b) { return a * b; }
+// Where a > b then a, else b: a NaN in `a` gives b.
+PRIMITIVE f32x16 f32x16_larger(f32x16 a, f32x16 b) { return a > b ? a : b; }
+PRIMITIVE f32x4 f32x4_larger(f32x4 a, f32x4 b) { return a > b ? a : b; }
+PRIMITIVE i32x16 i32x16_all(int32_t a) { return (i32x16)a; }
+PRIMITIVE int any_equal(f32x16 a, f32x16 b) { return __builtin_reduce_or(a == b) != 0; }
+
+// Limits a value to low ... high; NaN stays.
+PRIMITIVE f32x16 f32x16_clamp(f32x16 a, float low, float high) {
+    a = a < (f32x16)low ? (f32x16)low : a;
+    return a > (f32x16)high ? (f32x16)high : a;
+}
+// y * 2^n for the n that `shifted` = n + 1.5 * 2^23 carries in its low bits, in two steps, so that results may be subnormal.
+PRIMITIVE f32x16 f32x16_scale_by_power(f32x16 y, f32x16 shifted) {
+    i32x16 n = (i32x16)shifted - (i32x16)(f32x16)0x1.8p23f;
+    i32x16 half = n >> 1;
+    return y * (f32x16)((half + 127) << 23) * (f32x16)((n - half + 127) << 23);
+}
+
+// The one tree over 16 lanes: 8 apart, 4 apart, 2 apart, neighbours.
+PRIMITIVE float f32x8_sum(f32x8 v) {
+    f32x4 q = v.lo + v.hi;
+    return (q.x + q.z) + (q.y + q.w);
+}
+PRIMITIVE f32x8 f32x16_fold(f32x16 v) { return v.lo + v.hi; }
+PRIMITIVE float f32x16_sum(f32x16 v) { return f32x8_sum(v.lo + v.hi); }
+// The same tree over four vectors at once.
+PRIMITIVE f32x4 f32x16_sum4(f32x16 a, f32x16 b, f32x16 c, f32x16 d) {
+    f32x16 ab = __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
+                __builtin_shufflevector(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+    f32x16 cd = __builtin_shufflevector(c, d, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
+                __builtin_shufflevector(c, d, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+    f32x16 s = __builtin_shufflevector(ab, cd, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27) +
+               __builtin_shufflevector(ab, cd, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+    s = s + __builtin_shufflevector(s, s, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
+    s = s + __builtin_shufflevector(s, s, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+    return __builtin_shufflevector(s, s, 0, 4, 8, 12);
+}
+PRIMITIVE float f32x16_largest(f32x16 v) {
+    f32x8 a = v.lo > v.hi ? v.lo : v.hi;
+    f32x4 b = a.lo > a.hi ? a.lo : a.hi;
+    float c = b.x > b.z ? b.x : b.z, d = b.y > b.w ? b.y : b.w;
+    return c > d ? c : d;
+}
+
+// Eight pairs rotated: y0 = x0 * cos - x1 * sin, y1 = x1 * cos + x0 * sin.
+PRIMITIVE f32x16 f32x16_rotate_pairs(f32x16 x, f32x8 cosines, f32x8 sines) {
+    f32x16 c = __builtin_shufflevector(cosines, cosines, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+    f32x16 s = __builtin_shufflevector(sines, -sines, 8, 0, 9, 1, 10, 2, 11, 3, 12, 4, 13, 5, 14, 6, 15, 7);
+    f32x16 swapped = __builtin_shufflevector(x, x, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+    f32x16 product = swapped * s;
+    return x * c + product;
+}
+PRIMITIVE f32x8 f32x8_load_first(const void *p, long count) {
+    f32x8 v = 0;
+    copy_short(&v, p, count * 4);
+    return v;
+}
+
+#pragma clang diagnostic pop
+#pragma clang assume_nonnull end

@@ -1,0 +1,114 @@
+// Instruction-set thunks. Swift has no per-function target attribute: a `flatten` thunk with a target makes LLVM inline the Swift
+// body (`@c @implementation`, same module as the caller) and compile it for that target. Pointers and scalars only.
+#pragma once
+#include <stdint.h>
+#pragma clang assume_nonnull begin
+
+#if defined(__x86_64__)
+#define AVX512 static inline __attribute__((flatten, hot, target("avx512f,avx512bw,avx512vl,avx512dq,fma,avx2,f16c,bmi,bmi2")))
+#define AVX2 static inline __attribute__((flatten, hot, target("fma,avx2,f16c,bmi,bmi2")))
+#else
+#define AVX512 static inline
+#define AVX2 static inline
+#endif
+
+// One Swift body for all levels: it is the baseline itself.
+#define KERNEL(name, parameters, arguments)                  \
+    void name##_baseline parameters;                         \
+    AVX512 void name##_avx512 parameters { name##_baseline arguments; } \
+    AVX2 void name##_avx2 parameters { name##_baseline arguments; }
+
+// Two Swift bodies: one for 32 registers of 512 bits, one for 16 of 256.
+#define TILE_KERNEL(name, parameters, arguments)             \
+    void name##_wide parameters;                             \
+    void name##_baseline parameters;                         \
+    AVX512 void name##_avx512 parameters { name##_wide arguments; } \
+    AVX2 void name##_avx2 parameters { name##_baseline arguments; }
+
+// Rows of weights for the vector products. `scales` (FP8) points to the scale of the block that holds column 0 of these rows,
+// `phase` counts the columns of that block that lie before column 0; both `phase` and `block` are multiples of 16.
+typedef struct {
+    const void *weights;
+    long row_bytes, rows, columns;
+    const void *_Nullable scales;
+    long block, phase;
+    const float *x;
+    float *y;
+} vector_product;
+#define VECTOR_PRODUCT(name) KERNEL(name, (const vector_product *job), (job))
+VECTOR_PRODUCT(product_f32)
+VECTOR_PRODUCT(product_bf16)
+VECTOR_PRODUCT(product_fp8)
+VECTOR_PRODUCT(transposed_f32)
+VECTOR_PRODUCT(transposed_bf16)
+VECTOR_PRODUCT(transposed_fp8)
+
+// `count` weights of one row as floats, in groups of 16 that lie `stride` floats apart, the last one filled with zeros.
+#define DECODE(name)                                                                                                    \
+    KERNEL(name, (const void *weights, long count, const void *_Nullable scales, long block, long phase, float *panel, \
+                  long stride), (weights, count, scales, block, phase, panel, stride))
+DECODE(decode_f32)
+DECODE(decode_bf16)
+DECODE(decode_fp8)
+
+// `tokens` rows of x, `count` long, as [group of 16][token][16] with groups `group_stride` floats apart, the last one filled with
+// zeros.
+KERNEL(pack_tokens, (const float *x, long stride, long tokens, long count, float *packed, long group_stride),
+       (x, stride, tokens, count, packed, group_stride))
+
+// Four weight rows (`panel`, [group][4][16]) by all tokens of a block (packed tile by tile), over `groups` groups of 16.
+typedef struct {
+    const float *panel;
+    const float *x;           // the block's packed tokens, at the group where this strip begins in the first tile
+    long groups, block_groups; // of this strip; of the packed block
+    long start_group;
+    long tokens, tiles;
+    float *sums;              // [tokens][4][16], partial sums between strips
+    float *y;                 // element (token, row) at y[token * y_stride + row]
+    long y_stride, rows;      // rows to store, 1 to 4
+    int32_t first, last;      // strips
+} tile_product;
+// All tiles of the block, for 16 registers; and one tile of 1 to 6 tokens, the first of them number `start`, for 32 registers.
+KERNEL(product_tiles, (const tile_product *job), (job))
+#define WIDE_TILE(tokens)                                                                       \
+    void product_tile##tokens##_wide(const tile_product *job, const float *x, long start);      \
+    AVX512 void product_tile##tokens##_avx512(const tile_product *job, const float *x, long start) { \
+        product_tile##tokens##_wide(job, x, start);                                             \
+    }
+WIDE_TILE(1)
+WIDE_TILE(2)
+WIDE_TILE(3)
+WIDE_TILE(4)
+WIDE_TILE(5)
+WIDE_TILE(6)
+
+// y[t, c] += sum over r of x[t, r] * panel[r, c] for 64 columns, r ascending; starts from zero when `first`.
+typedef struct {
+    const float *panel;       // [rows][64]
+    const float *x;           // element (token, r) at x[token * x_stride + r]
+    long x_stride, rows, tokens;
+    float *y;
+    long y_stride;
+    int32_t first;
+} transposed_tile;
+TILE_KERNEL(transposed_tiles, (const transposed_tile *job), (job))
+
+// score[i] = sum over h of weights[h] * max(0, scale * dots[h][i]) for four keys.
+KERNEL(index_combine, (const float *dots, const float *weights, long heads, float scale, float *scores),
+       (dots, weights, heads, scale, scores))
+
+// Row by row.
+KERNEL(rms_norm, (const float *x, const float *weight, float epsilon, long count, float *output),
+       (x, weight, epsilon, count, output))
+KERNEL(layer_norm, (const float *x, const float *weight, const float *bias, float epsilon, long count, float *output),
+       (x, weight, bias, epsilon, count, output))
+KERNEL(silu_multiply, (const float *gate, const float *up, long count, float *output), (gate, up, count, output))
+KERNEL(softmax_row, (float *x, float scale, long count), (x, scale, count))
+KERNEL(sigmoid_row, (const float *x, long count, float *output), (x, count, output))
+KERNEL(exp_row, (const float *x, long count, float *output), (x, count, output))
+KERNEL(add_row, (const float *x, const float *y, long count, float *output), (x, y, count, output))
+KERNEL(add_scaled, (const float *x, float factor, long count, float *sum), (x, factor, count, sum))
+KERNEL(rotate_pairs, (float *x, const float *cosines, const float *sines, long pairs), (x, cosines, sines, pairs))
+KERNEL(arg_max, (const float *values, long count, long *position), (values, count, position))
+
+#pragma clang assume_nonnull end

@@ -1,0 +1,238 @@
+import CVector
+
+// One token against stored weights, at the speed of memory: four weight rows at a time, one accumulator of 16 lanes per output.
+
+/// Bytes that prefetching runs ahead in each stream of weights.
+private let prefetchDistance = 4096
+
+/// Four streams of weights that lie one row apart, and where to prefetch for them. Rows beyond the last repeat it.
+private struct FourRows {
+    let a, b, c, d: UnsafeRawPointer
+    /// Up to this byte of a row the prefetch stays in the row; beyond it, it belongs to the next four rows.
+    let turn: Int
+    let beyond: Int
+
+    @inline(__always)
+    init(_ job: vector_product, _ row: Int, _ size: Int) {
+        let last = job.rows &- 1
+        let stride = job.row_bytes
+        a = job.weights + row &* stride
+        b = job.weights + min(row &+ 1, last) &* stride
+        c = job.weights + min(row &+ 2, last) &* stride
+        d = job.weights + min(row &+ 3, last) &* stride
+        let bytes = job.columns &* size
+        turn = max(0, bytes &- prefetchDistance)
+        beyond = 4 &* stride &* max(1, prefetchDistance / max(1, bytes))
+    }
+
+    /// Asks for the bytes that will be read a little later than those at `offset`.
+    @inline(__always)
+    func prefetchAfter(_ offset: Int) {
+        let ahead = offset < turn ? offset &+ prefetchDistance : offset &- turn &+ beyond
+        prefetch(a + ahead)
+        prefetch(b + ahead)
+        prefetch(c + ahead)
+        prefetch(d + ahead)
+    }
+}
+
+/// Accumulators of four outputs.
+struct FourSums {
+    var a = f32x16_all(0), b = f32x16_all(0), c = f32x16_all(0), d = f32x16_all(0)
+
+    @inline(__always)
+    init() {}
+
+    /// Stores the first `rows` of the four sums.
+    @inline(__always)
+    func store(_ y: UnsafeMutablePointer<Float>, rows: Int) {
+        let sums = f32x16_sum4(a, b, c, d)
+        if rows >= 4 {
+            f32x4_store(y, sums)
+        } else {
+            y[0] = sums[0]
+            if rows > 1 { y[1] = sums[1] }
+            if rows > 2 { y[2] = sums[2] }
+        }
+    }
+}
+
+/// y[n] = Σ_k w[n, k] · x[k].
+@inline(__always)
+private func productBody(_ format: Int32, _ size: Int, _ job: vector_product) {
+    let whole = job.columns & ~15
+    let step = 64 / size
+    var row = 0
+    while row < job.rows {
+        let w = FourRows(job, row, size)
+        var sums = FourSums()
+        var k = 0
+        var scale = f32x16_all(1)
+        while k < whole {
+            var end = whole
+            if format == 2 {
+                scale = blockScale(job, k)
+                end = min(whole, k &+ job.block &- (job.phase &+ k) % job.block)
+            }
+            while k &+ step <= end {
+                w.prefetchAfter(k &* size)
+                add(format, size, w, job.x, k, scale, &sums)
+                if size <= 2 { add(format, size, w, job.x, k &+ 16, scale, &sums) }
+                if size == 1 {
+                    add(format, size, w, job.x, k &+ 32, scale, &sums)
+                    add(format, size, w, job.x, k &+ 48, scale, &sums)
+                }
+                k &+= step
+            }
+            while k < end {
+                add(format, size, w, job.x, k, scale, &sums)
+                k &+= 16
+            }
+        }
+        if whole < job.columns { addTail(format, size, w, job, whole, &sums) }
+        sums.store(job.y + row, rows: job.rows &- row)
+        row &+= 4
+    }
+}
+
+/// The scale of column `k`'s block times 2¹²⁰: what `f32x16_load_weights` left out.
+@inline(__always)
+func blockScale(_ job: vector_product, _ k: Int) -> f32x16 { blockScale(job.scales, job.block, job.phase &+ k) }
+
+@inline(__always)
+func blockScale(_ scales: UnsafeRawPointer?, _ block: Int, _ column: Int) -> f32x16 {
+    guard let scales else { return f32x16_all(0x1p120) }
+    return f32x16_all(f32_load(scales + column / block &* 4) * 0x1p120)
+}
+
+/// 16 weights as exact floats.
+@inline(__always)
+func weights(_ format: Int32, _ p: UnsafeRawPointer, _ scale: f32x16) -> f32x16 {
+    format == 2 ? f32x16_multiply(f32x16_load_weights(p, format), scale) : f32x16_load_weights(p, format)
+}
+
+@inline(__always)
+private func add(
+    _ format: Int32, _ size: Int, _ w: FourRows, _ x: UnsafePointer<Float>, _ k: Int, _ scale: f32x16, _ sums: inout FourSums
+) {
+    let token = f32x16_load(x + k)
+    let offset = k &* size
+    sums.a = f32x16_multiply_add(weights(format, w.a + offset, scale), token, sums.a)
+    sums.b = f32x16_multiply_add(weights(format, w.b + offset, scale), token, sums.b)
+    sums.c = f32x16_multiply_add(weights(format, w.c + offset, scale), token, sums.c)
+    sums.d = f32x16_multiply_add(weights(format, w.d + offset, scale), token, sums.d)
+}
+
+/// 1 to 15 weights, filled with zeros.
+@inline(__always)
+func tailWeights(_ format: Int32, _ p: UnsafeRawPointer, _ count: Int, _ scale: f32x16) -> f32x16 {
+    let values = f32x16_load_weights_first(p, format, count)
+    return format == 2 ? f32x16_multiply(values, scale) : values
+}
+
+@inline(__always)
+private func addTail(
+    _ format: Int32, _ size: Int, _ w: FourRows, _ job: vector_product, _ k: Int, _ sums: inout FourSums
+) {
+    let count = job.columns &- k
+    let scale = format == 2 ? blockScale(job, k) : f32x16_all(1)
+    let token = f32x16_load_first(job.x + k, count)
+    let offset = k &* size
+    sums.a = f32x16_multiply_add(tailWeights(format, w.a + offset, count, scale), token, sums.a)
+    sums.b = f32x16_multiply_add(tailWeights(format, w.b + offset, count, scale), token, sums.b)
+    sums.c = f32x16_multiply_add(tailWeights(format, w.c + offset, count, scale), token, sums.c)
+    sums.d = f32x16_multiply_add(tailWeights(format, w.d + offset, count, scale), token, sums.d)
+}
+
+@c @implementation
+func product_f32_baseline(_ job: UnsafePointer<vector_product>) { productBody(0, 4, job.pointee) }
+@c @implementation
+func product_bf16_baseline(_ job: UnsafePointer<vector_product>) { productBody(1, 2, job.pointee) }
+@c @implementation
+func product_fp8_baseline(_ job: UnsafePointer<vector_product>) { productBody(2, 1, job.pointee) }
+
+/// y[c] = x[r0] · w[r0, c] + y[c], then r0 + 1, … for the four rows at `row`; fewer at the end.
+///
+/// y is the accumulator: it stays in the nearest cache, and the weights stream by once.
+@inline(__always)
+private func transposedBody(_ format: Int32, _ size: Int, _ job: vector_product) {
+    let whole = job.columns & ~15
+    var row = 0
+    while row < job.rows {
+        let w = FourRows(job, row, size)
+        let count = job.rows &- row
+        let x = (job.x[row], count > 1 ? job.x[row &+ 1] : 0, count > 2 ? job.x[row &+ 2] : 0, count > 3 ? job.x[row &+ 3] : 0)
+        let tokens = (f32x16_all(x.0), f32x16_all(x.1), f32x16_all(x.2), f32x16_all(x.3))
+        var c = 0
+        while c < whole {
+            var end = whole
+            var scale = f32x16_all(1)
+            if format == 2 {
+                scale = blockScale(job, c)
+                end = min(whole, c &+ job.block &- (job.phase &+ c) % job.block)
+            }
+            while c < end {
+                let offset = c &* size
+                if offset & 63 < 16 &* size { w.prefetchAfter(offset) }
+                var sum = f32x16_load(job.y + c)
+                sum = f32x16_multiply_add(tokens.0, weights(format, w.a + offset, scale), sum)
+                if count > 1 { sum = f32x16_multiply_add(tokens.1, weights(format, w.b + offset, scale), sum) }
+                if count > 2 { sum = f32x16_multiply_add(tokens.2, weights(format, w.c + offset, scale), sum) }
+                if count > 3 { sum = f32x16_multiply_add(tokens.3, weights(format, w.d + offset, scale), sum) }
+                f32x16_store(job.y + c, sum)
+                c &+= 16
+            }
+        }
+        if whole < job.columns {
+            let rest = job.columns &- whole
+            let offset = whole &* size
+            let scale = format == 2 ? blockScale(job, whole) : f32x16_all(1)
+            var sum = f32x16_load_first(job.y + whole, rest)
+            sum = f32x16_multiply_add(tokens.0, tailWeights(format, w.a + offset, rest, scale), sum)
+            if count > 1 { sum = f32x16_multiply_add(tokens.1, tailWeights(format, w.b + offset, rest, scale), sum) }
+            if count > 2 { sum = f32x16_multiply_add(tokens.2, tailWeights(format, w.c + offset, rest, scale), sum) }
+            if count > 3 { sum = f32x16_multiply_add(tokens.3, tailWeights(format, w.d + offset, rest, scale), sum) }
+            f32x16_store_first(job.y + whole, sum, rest)
+        }
+        row &+= 4
+    }
+}
+
+@c @implementation
+func transposed_f32_baseline(_ job: UnsafePointer<vector_product>) { transposedBody(0, 4, job.pointee) }
+@c @implementation
+func transposed_bf16_baseline(_ job: UnsafePointer<vector_product>) { transposedBody(1, 2, job.pointee) }
+@c @implementation
+func transposed_fp8_baseline(_ job: UnsafePointer<vector_product>) { transposedBody(2, 1, job.pointee) }
+
+extension Kernels {
+    @inline(never)
+    func vectorProduct(_ format: WeightView.Format, _ job: UnsafePointer<vector_product>) {
+        switch (level, format) {
+        case (.avx512, .float32): product_f32_avx512(job)
+        case (.avx512, .bfloat16): product_bf16_avx512(job)
+        case (.avx512, .float8E4M3): product_fp8_avx512(job)
+        case (.avx2, .float32): product_f32_avx2(job)
+        case (.avx2, .bfloat16): product_bf16_avx2(job)
+        case (.avx2, .float8E4M3): product_fp8_avx2(job)
+        case (.baseline, .float32): product_f32_baseline(job)
+        case (.baseline, .bfloat16): product_bf16_baseline(job)
+        case (.baseline, .float8E4M3): product_fp8_baseline(job)
+        }
+    }
+
+    @inline(never)
+    func transposedVector(_ format: WeightView.Format, _ job: UnsafePointer<vector_product>) {
+        switch (level, format) {
+        case (.avx512, .float32): transposed_f32_avx512(job)
+        case (.avx512, .bfloat16): transposed_bf16_avx512(job)
+        case (.avx512, .float8E4M3): transposed_fp8_avx512(job)
+        case (.avx2, .float32): transposed_f32_avx2(job)
+        case (.avx2, .bfloat16): transposed_bf16_avx2(job)
+        case (.avx2, .float8E4M3): transposed_fp8_avx2(job)
+        case (.baseline, .float32): transposed_f32_baseline(job)
+        case (.baseline, .bfloat16): transposed_bf16_baseline(job)
+        case (.baseline, .float8E4M3): transposed_fp8_baseline(job)
+        }
+    }
+}

@@ -1,0 +1,138 @@
+import GLMKernels
+import Testing
+
+/// Cache rows in pages of 64 that lie anywhere, the last page cut off behind its last row.
+private final class PagedRows {
+    let pages: UnsafeMutablePointer<UnsafePointer<Float>>
+    private let owners: [GuardedBytes]
+
+    init(count: Int, width: Int, seed: UInt64) throws {
+        var owners: [GuardedBytes] = []
+        for first in stride(from: 0, to: max(1, count), by: KeyRows.pageTokens) {
+            owners.append(try activations(min(KeyRows.pageTokens, max(1, count - first)) * width, seed: seed &+ UInt64(first)))
+        }
+        pages = .allocate(capacity: owners.count)
+        for (index, owner) in owners.enumerated() { (pages + index).initialize(to: UnsafePointer(owner.floats)) }
+        self.owners = owners
+    }
+
+    deinit { pages.deallocate() }
+}
+
+/// heads, width, latent width, rows in the cache, positions read.
+private let shapes: [(Int, Int, Int, Int, [Int32]?)] = [
+    (1, 1, 1, 1, nil), (2, 17, 16, 7, nil), (7, 31, 9, 65, nil), (6, 64, 64, 129, [0, 3, 64, 65, 127, 128]),
+    (13, 130, 127, 200, [199]), (5, 48, 40, 70, [1, 2, 3, 4, 5, 60, 61, 62, 63, 64, 65, 66, 67, 68]), (64, 576, 512, 130, nil),
+]
+
+private func attend(_ level: InstructionSet, _ shape: (Int, Int, Int, Int, [Int32]?), heads: Range<Int>, naive: Bool) throws
+    -> [Float]
+{
+    let (allHeads, width, latent, count, positions) = shape
+    let rows = try PagedRows(count: count, width: width, seed: 5)
+    let query = try activations(allHeads * width, seed: 3)
+    let run = { (keys: KeyRows) in
+        let scratch = try GuardedBytes(count: heads.count * keys.count * 4)
+        return try results(heads.count * latent) { output in
+            let q = query.floats + heads.lowerBound * width
+            if naive {
+                NaiveKernels(level).attend(
+                    query: q, heads: heads.count, width: width, latentWidth: latent, scale: 0.3, keys: keys,
+                    scratch: scratch.floats, output: output)
+            } else {
+                Kernels.table(level).attend(
+                    query: q, heads: heads.count, width: width, latentWidth: latent, scale: 0.3, keys: keys,
+                    scratch: scratch.floats, output: output)
+            }
+        }
+    }
+    guard let positions else { return try run(KeyRows(pages: rows.pages, width: width, count: count)) }
+    return try positions.withUnsafeBufferPointer {
+        try run(KeyRows(pages: rows.pages, width: width, positions: $0.baseAddress, count: positions.count))
+    }
+}
+
+@Test(arguments: levels, shapes.indices)
+func attentionEqualsItsTwin(level: InstructionSet, index: Int) throws {
+    let shape = shapes[index]
+    let fast = try attend(level, shape, heads: 0..<shape.0, naive: false)
+    #expect(try bits(fast) == bits(attend(level, shape, heads: 0..<shape.0, naive: true)))
+    // Heads cut in two give the same.
+    let half = shape.0 / 2
+    if half > 0 {
+        let parts = try attend(level, shape, heads: 0..<half, naive: false)
+            + attend(level, shape, heads: half..<shape.0, naive: false)
+        #expect(bits(parts) == bits(fast))
+    }
+}
+
+@Test(arguments: levels)
+func attentionIsCloseToExact(level: InstructionSet) throws {
+    let width = 40, latent = 32, count = 100, heads = 3
+    let rows = try PagedRows(count: count, width: width, seed: 5)
+    let keys = KeyRows(pages: rows.pages, width: width, count: count)
+    let query = try activations(heads * width, seed: 3)
+    let fast = try attend(level, (heads, width, latent, count, nil), heads: 0..<heads, naive: false)
+    for h in 0..<heads {
+        let scores = (0..<count).map { j in
+            0.3 * (0..<width).reduce(0.0) { $0 + Double(query.floats[h * width + $1]) * Double(keys.row(j)[$1]) }
+        }
+        let weights = scores.map { power(scores.max() ?? 0, $0) }
+        let total = weights.reduce(0, +)
+        for c in 0..<latent {
+            let exact = (0..<count).reduce(0.0) { $0 + weights[$1] * Double(keys.row($1)[c]) } / total
+            #expect(abs(exact - Double(fast[h * latent + c])) < 1e-6)
+        }
+    }
+}
+
+/// e^(score − largest) in Double, by repeated squaring of a short series: no library needed.
+private func power(_ largest: Double, _ score: Double) -> Double {
+    let x = (score - largest) / 1024
+    var value = 1 + x * (1 + x / 2 * (1 + x / 3 * (1 + x / 4 * (1 + x / 5))))
+    for _ in 0..<10 { value *= value }
+    return value
+}
+
+@Test(arguments: levels)
+func attentionOverNothingIsZero(level: InstructionSet) throws {
+    let rows = try PagedRows(count: 1, width: 8, seed: 1)
+    let query = try activations(16)
+    let output = try results(12) {
+        Kernels.table(level).attend(
+            query: query.floats, heads: 2, width: 8, latentWidth: 6, scale: 1,
+            keys: KeyRows(pages: rows.pages, width: 8, count: 0), scratch: $0, output: $0)
+    }
+    #expect(output == [Float](repeating: 0, count: 12))
+}
+
+@Test(arguments: levels, [(1, 1, 1), (3, 17, 7), (32, 128, 130), (8, 9, 65), (7, 130, 129)])
+func indexScoresEqualTheirTwin(level: InstructionSet, shape: (heads: Int, dim: Int, count: Int)) throws {
+    let rows = try PagedRows(count: shape.count, width: shape.dim, seed: 9)
+    let keys = KeyRows(pages: rows.pages, width: shape.dim, count: shape.count)
+    let query = try activations(shape.heads * shape.dim), weights = try activations(shape.heads)
+    let score = { (ranges: [Range<Int>], output: UnsafeMutablePointer<Float>) in
+        for range in ranges {
+            Kernels.table(level).indexScores(
+                query: query.floats, headWeights: weights.floats, heads: shape.heads, dim: shape.dim, scale: 0.2, keys: keys,
+                range: range, output: output)
+        }
+    }
+    let whole = try results(shape.count) { score([0..<shape.count], $0) }
+    let twin = try results(shape.count) {
+        NaiveKernels(level).indexScores(
+            query: query.floats, headWeights: weights.floats, heads: shape.heads, dim: shape.dim, scale: 0.2, keys: keys,
+            range: 0..<shape.count, output: $0)
+    }
+    #expect(bits(whole) == bits(twin))
+    let cut = shape.count / 3
+    #expect(try bits(results(shape.count) { score([0..<cut, cut..<shape.count], $0) }) == bits(whole))
+    // Negative control: without the rectifier the scores differ.
+    let plain = (0..<shape.count).map { j in
+        (0..<shape.heads).reduce(Float(0)) { sum, h in
+            sum + weights.floats[h] * 0.2
+                * (0..<shape.dim).reduce(0) { $0 + query.floats[h * shape.dim + $1] * keys.row(j)[$1] }
+        }
+    }
+    if shape.heads > 1 { #expect(zip(plain, whole).contains { abs($0 - $1) > 1e-3 }) }
+}
