@@ -84,7 +84,7 @@ public struct SamplingParameters: Sendable, Equatable {
 public struct TokenBias: Sendable, Equatable {
     /// Below the vocabulary's size.
     public var token: Int32
-    /// Added before temperature; −∞ bans the token.
+    /// Finite; added before the temperature divides.
     public var bias: Float
 
     /// `bias` is added whenever `token` is considered.
