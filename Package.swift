@@ -84,7 +84,9 @@ let package = Package(
             resources: [.copy("Fixtures")], swiftSettings: house),
         .testTarget(
             name: "GLMSynthesisTests",
-            dependencies: ["GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel", "GLMSynthesis", "GLMTestSupport"],
+            dependencies: [
+                "GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel", "GLMText", "GLMSynthesis", "GLMTestSupport",
+            ],
             swiftSettings: house),
         .testTarget(
             name: "GLMInferenceTests",

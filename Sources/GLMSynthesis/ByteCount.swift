@@ -14,7 +14,7 @@ package struct ByteCount: CustomStringConvertible, Sendable {
         ]
         where bytes >= size { (unit, name) = (size, symbol) }
         if unit == 1 { return "\(bytes) B" }
-        let tenths = bytes / (unit / 10)
+        let tenths = (bytes + unit / 20) / (unit / 10)
         return "\(tenths / 10).\(tenths % 10) \(name)"
     }
 }

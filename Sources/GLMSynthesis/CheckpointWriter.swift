@@ -65,6 +65,23 @@ package struct CheckpointWriter: Sendable {
         let texts = texts()
         try requireSpace(directory, texts: texts, freed: directory.occupied(by: old), surroundings)
         try directory.remove(old)
+        do throws(InputError) {
+            try writeFiles(directory, texts: texts, pool: pool, surroundings, progress)
+        } catch {
+            // Gigabytes that nothing can load must not stay on a disk that is full.
+            try? directory.remove(directory.checkpointFiles())
+            directory.giveUp()
+            throw error
+        }
+    }
+
+    // MARK: Parts
+
+    private func writeFiles(
+        _ directory: OutputDirectory, texts: [(name: String, bytes: [UInt8])], pool: ThreadPool,
+        _ surroundings: Surroundings, _ progress: (@Sendable (Progress) -> Void)?
+    ) throws(InputError) {
+        let path = directory.path
         let tally = Tally(total: contents == .weights ? plan.byteCount : plan.shards.count, report: progress)
         for shard in plan.shards {
             try write(shard, to: path, pool: pool, tally: tally, surroundings)
@@ -75,8 +92,6 @@ package struct CheckpointWriter: Sendable {
             try AtomicFile.write(bytes, to: "\(path)/\(name)")
         }
     }
-
-    // MARK: Parts
 
     /// The files beside the shards; the index comes last but one, `config.json` last.
     private func texts() -> [(name: String, bytes: [UInt8])] {

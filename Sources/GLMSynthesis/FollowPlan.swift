@@ -7,7 +7,7 @@
 /// the rest, and a draft agrees with the trunk at a realistic rate. Rows that stand for no token are made
 /// small, so they are never chosen.
 package struct FollowPlan: Sendable {
-    private let tokens: TokenPlan?
+    private let used: Int
     private let embedding: WordStream
     private let count: Int
     private let stride: Int
@@ -19,7 +19,7 @@ package struct FollowPlan: Sendable {
 
     /// - Parameter tokens: nil where every row is an ordinary token.
     package init(tokens: TokenPlan?, vocabularySize: Int, seed: UInt64) {
-        self.tokens = tokens
+        used = tokens?.usedCount ?? vocabularySize
         count = tokens?.plainCount ?? vocabularySize
         stride = FollowPlan.stride(coprimeTo: count)
         embedding = WordStream(seed: seed, name: "model.embed_tokens.weight")
@@ -42,7 +42,7 @@ package struct FollowPlan: Sendable {
                     unsafe embedding.normals(before, count: part, from: element, deviation: 1, center: 0)
                     for index in 0..<part { unsafe values[done + index] += FollowPlan.lean * before[index] }
                 }
-                let size = tokens?.isUsed(row) ?? true ? gain : gain * FollowPlan.faint
+                let size = row < used ? gain : gain * FollowPlan.faint
                 for index in 0..<part { unsafe values[done + index] *= size }
                 done += part
             }

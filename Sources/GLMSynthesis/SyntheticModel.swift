@@ -52,7 +52,7 @@ package struct SyntheticModel: Sendable {
         var files: [(name: String, bytes: [UInt8])] = []
         if let tokens {
             let tokenizer = SyntheticTokenizer(tokens)
-            files.append(("tokenizer.json", tokenizer.document.bytes(.indented)))
+            files.append(("tokenizer.json", tokenizer.document.bytes()))
             files.append(("tokenizer_config.json", tokenizer.configuration.bytes(.indented)))
             files.append(("chat_template.jinja", Array(SyntheticTemplate.text.utf8)))
         }

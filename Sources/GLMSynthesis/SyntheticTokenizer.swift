@@ -34,6 +34,7 @@ package struct SyntheticTokenizer: Sendable {
 
     /// `tokenizer.json`.
     package var document: JSON {
+        let merges = merges()
         let byteLevel: JSON = [
             "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false,
         ]
@@ -52,8 +53,8 @@ package struct SyntheticTokenizer: Sendable {
             "model": [
                 "type": "BPE", "dropout": .null, "unk_token": .null, "continuing_subword_prefix": .null,
                 "end_of_word_suffix": .null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": true,
-                "vocab": .object(vocabulary.enumerated().map { JSON.Member($1, .integer($0)) }),
-                "merges": .array(pairs.map { [.string($0.0), .string($0.1)] }),
+                "vocab": .object(vocabulary(merges).enumerated().map { JSON.Member($1, .integer($0)) }),
+                "merges": .array(merges.map { [.string($0.0), .string($0.1)] }),
             ],
         ]
     }
@@ -78,20 +79,35 @@ package struct SyntheticTokenizer: Sendable {
     }
 
     /// Token texts in the order of their ids, each byte as its printable stand-in.
-    package var vocabulary: [String] {
+    private func vocabulary(_ merges: [(String, String)]) -> [String] {
         let printable = (32...126).map { SyntheticTokenizer.standIn(UInt8($0)) }
         let others = (Array(0..<32) + Array(127..<256)).map { SyntheticTokenizer.standIn(UInt8($0)) }
-        return printable + pairs.map { $0.0 + $0.1 } + others
+        return printable + merges.map { $0.0 + $0.1 } + others
     }
 
-    /// Pairs of a space or letter and a letter, common ones first.
-    private var pairs: [(String, String)] {
+    /// Pairs of letters, then pairs of pairs, common ones first.
+    private func merges() -> [(String, String)] {
         let letters = " etaoinshrdlcumwfgypbvkjxqz".utf8.map { SyntheticTokenizer.standIn($0) }
-        let ranked = letters.indices.flatMap { left in
-            letters.indices.dropFirst().map { (left: left, right: $0) }
+        let pairs = SyntheticTokenizer.combine(letters, Array(letters.dropFirst()), atMost: plan.mergeCount)
+        let texts = pairs.map { $0.0 + $0.1 }
+        let inner = texts.filter { !$0.hasPrefix(letters[0]) }
+        return pairs + SyntheticTokenizer.combine(texts, inner, atMost: plan.mergeCount - pairs.count)
+    }
+
+    /// The first `limit` combinations, those of early lefts and early rights first.
+    private static func combine(
+        _ lefts: [String], _ rights: [String], atMost limit: Int
+    ) -> [(String, String)] {
+        var result: [(String, String)] = []
+        var sum = 0
+        while result.count < limit, sum <= lefts.count + rights.count - 2 {
+            for left in max(0, sum - rights.count + 1)..<min(lefts.count, sum + 1) where result.count < limit
+            {
+                result.append((lefts[left], rights[sum - left]))
+            }
+            sum += 1
         }
-        let ordered = ranked.sorted { ($0.left + $0.right, $0.left) < ($1.left + $1.right, $1.left) }
-        return ordered.prefix(plan.pairCount).map { (letters[$0.left], letters[$0.right]) }
+        return result
     }
 
     /// The character that stands for a byte in a byte-level vocabulary: itself if it prints, else one from
