@@ -21,6 +21,16 @@ package struct CacheLayout: Sendable, Equatable {
     /// Floats of a whole page.
     package let pageFloats: Int
 
+    /// The layout of one layer alone.
+    package init(latentRank: Int, ropeDimension: Int, indexWidth: Int?) {
+        self.latentRank = latentRank
+        attentionWidth = latentRank + ropeDimension
+        self.indexWidth = indexWidth ?? 0
+        attentionOffsets = [0]
+        indexOffsets = [indexWidth == nil ? nil : CacheLayout.pageTokens * attentionWidth]
+        pageFloats = CacheLayout.pageTokens * (attentionWidth + self.indexWidth)
+    }
+
     /// The layout of the layers in `layers` (stored layer numbers; the MTP layer has a cache of its own).
     package init(_ configuration: GLMConfiguration, layers: Range<Int>) {
         attentionWidth = configuration.latentRank + configuration.ropeDimension

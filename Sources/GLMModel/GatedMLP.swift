@@ -1,7 +1,7 @@
 package import GLMFiles
-package import GLMKernels
+public import GLMKernels
 public import GLMTensor
-package import GLMWeights
+public import GLMWeights
 
 /// down · (silu(gate · x) ⊙ (up · x)): dense layers, shared experts, and each routed expert.
 ///
@@ -18,10 +18,20 @@ public struct GatedMLP: Sendable {
         down = Linear(try weights.matrix("down_proj.weight", rows: hidden, columns: intermediate), compute: compute)
     }
 
-    package init(gate: Linear, up: Linear, down: Linear) {
-        self.gate = gate
-        self.up = up
-        self.down = down
+    /// An MLP of one's own.
+    ///
+    /// - Parameters:
+    ///   - gate: `[intermediate, hidden]`.
+    ///   - up: `[intermediate, hidden]`.
+    ///   - down: `[hidden, intermediate]`.
+    /// - Precondition: the shapes agree.
+    public init(gate: WeightMatrix, up: WeightMatrix, down: WeightMatrix, compute: Compute) {
+        precondition(
+            gate.rows == up.rows && gate.columns == up.columns && down.rows == gate.columns && down.columns == gate.rows,
+            "gate \(gate.rows) × \(gate.columns), up \(up.rows) × \(up.columns), down \(down.rows) × \(down.columns)")
+        self.gate = Linear(gate, compute: compute)
+        self.up = Linear(up, compute: compute)
+        self.down = Linear(down, compute: compute)
     }
 
     var intermediate: Int { gate.weight.rows }

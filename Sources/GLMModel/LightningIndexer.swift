@@ -24,26 +24,37 @@ public struct LightningIndexer: Sendable {
     /// ε of the key norm, fixed by the reference.
     package static let keyNormEpsilon: Float = 1e-6
 
+    /// The parts, already joined to the machine that runs them.
+    init(
+        queryUp: Linear, keyDown: Linear, keyNorm: LayerNorm, headWeights: Linear, ropeDimension: Int, topK: Int,
+        compute: Compute
+    ) {
+        self.queryUp = queryUp
+        self.keyDown = keyDown
+        self.keyNorm = keyNorm
+        self.headWeights = headWeights
+        self.ropeDimension = ropeDimension
+        self.topK = topK
+        self.compute = compute
+        (heads, dimension) = (headWeights.weight.rows, keyDown.weight.rows)
+        scoring = IndexScoring(heads: heads, dimension: dimension, compute: compute)
+    }
+
     /// Reads `self_attn.indexer.*`.
     package init(weights: WeightScope, configuration: GLMConfiguration, compute: Compute) throws(InputError) {
-        heads = configuration.indexHeadCount
-        dimension = configuration.indexHeadDimension
-        ropeDimension = configuration.ropeDimension
-        topK = configuration.indexTopK
-        self.compute = compute
-        scoring = IndexScoring(heads: heads, dimension: dimension, compute: compute)
-        queryUp = Linear(
-            try weights.matrix("wq_b.weight", rows: heads * dimension, columns: configuration.queryRank),
-            compute: compute)
-        keyDown = Linear(
-            try weights.matrix("wk.weight", rows: dimension, columns: configuration.hiddenSize), compute: compute)
-        keyNorm = LayerNorm(
-            weight: try weights.vector("k_norm.weight", count: dimension),
-            bias: try weights.vector("k_norm.bias", count: dimension),
-            epsilon: LightningIndexer.keyNormEpsilon, compute: compute)
-        headWeights = Linear(
-            try weights.matrix("weights_proj.weight", rows: heads, columns: configuration.hiddenSize),
-            compute: compute)
+        let (heads, dimension) = (configuration.indexHeadCount, configuration.indexHeadDimension)
+        func linear(_ name: String, _ rows: Int, _ columns: Int) throws(InputError) -> Linear {
+            Linear(try weights.matrix(name + ".weight", rows: rows, columns: columns), compute: compute)
+        }
+        try self.init(
+            queryUp: linear("wq_b", heads * dimension, configuration.queryRank),
+            keyDown: linear("wk", dimension, configuration.hiddenSize),
+            keyNorm: LayerNorm(
+                weight: weights.vector("k_norm.weight", count: dimension),
+                bias: weights.vector("k_norm.bias", count: dimension), epsilon: LightningIndexer.keyNormEpsilon,
+                compute: compute),
+            headWeights: linear("weights_proj", heads, configuration.hiddenSize),
+            ropeDimension: configuration.ropeDimension, topK: configuration.indexTopK, compute: compute)
     }
 
     /// Writes the rows' index keys and selects their keys.

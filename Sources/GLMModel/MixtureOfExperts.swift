@@ -1,6 +1,6 @@
 package import GLMFiles
-package import GLMKernels
-package import GLMTensor
+public import GLMKernels
+public import GLMTensor
 package import GLMWeights
 
 /// y = Σ_k weight_k · expert_k(x) + shared(x).
@@ -32,7 +32,21 @@ public struct MixtureOfExperts: Sendable {
             intermediate: configuration.sharedIntermediateSize, compute: compute)
     }
 
+    /// A mixture of one's own.
+    ///
+    /// - Precondition: as many experts as the router routes to, all of one shape.
+    public init(router: Router, experts: [GatedMLP], shared: GatedMLP, compute: Compute) {
+        precondition(experts.count == router.expertCount, "\(experts.count) experts, \(router.expertCount) routed")
+        precondition(Set(experts.map(\.intermediate)).count <= 1, "experts of different widths")
+        self.router = router
+        self.experts = experts
+        self.shared = shared
+        self.compute = compute
+    }
+
     /// `[tokens, hidden]` → `[tokens, hidden]`.
+    public func callAsFunction(_ x: Tensor) -> Tensor { self(x, layer: 0, trace: nil) }
+
     package func callAsFunction(_ x: Tensor, layer: Int, trace: Trace?) -> Tensor {
         let (routing, logits) = router(x)
         trace?(.routing(layer: layer, logits: logits, routing))

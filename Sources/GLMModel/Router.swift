@@ -78,6 +78,9 @@ public struct Router: Sendable {
         self.scaling = scaling
     }
 
+    /// Experts routed to.
+    public var expertCount: Int { correctionBias.count }
+
     /// Routes every row of `x` `[tokens, hidden]`; also returns the gate's logits `[tokens, experts]`.
     public func callAsFunction(_ x: Tensor) -> (routing: Routing, logits: Tensor) {
         let logits = gate(x)

@@ -27,19 +27,35 @@ public struct SparseAttention: Sendable {
     let latentRank: Int
     let compute: Compute
 
+    /// The parts, already joined to the machine that runs them.
+    init(
+        queryDown: Linear, queryNorm: RMSNorm, queryUp: Linear, latentDown: Linear, latentNorm: RMSNorm,
+        latentUp: WeightMatrix, output: Linear, indexer: LightningIndexer?, shape: Shape, compute: Compute
+    ) {
+        self.queryDown = queryDown
+        self.queryNorm = queryNorm
+        self.queryUp = queryUp
+        self.latentDown = latentDown
+        self.latentNorm = latentNorm
+        self.latentUp = latentUp
+        self.output = output
+        self.indexer = indexer
+        self.compute = compute
+        (heads, nope, rope) = (shape.heads, shape.nope, shape.rope)
+        (valueDimension, latentRank) = (shape.value, shape.latentRank)
+        latentAttention = LatentAttention(
+            heads: heads, latentRank: latentRank, ropeDimension: rope,
+            scale: 1 / Float(nope + rope).squareRoot(), compute: compute)
+    }
+
     /// Reads `self_attn.*` of stored layer `layer`.
     package init(
         weights: WeightScope, configuration: GLMConfiguration, layer: Int, options: NumericOptions, compute: Compute
     ) throws(InputError) {
-        heads = configuration.headCount
-        nope = configuration.nopeDimension
-        rope = configuration.ropeDimension
-        valueDimension = configuration.valueDimension
-        latentRank = configuration.latentRank
-        self.compute = compute
-        latentAttention = LatentAttention(
-            heads: heads, latentRank: latentRank, ropeDimension: rope,
-            scale: 1 / Float(configuration.headDimension).squareRoot(), compute: compute)
+        let shape = Shape(
+            heads: configuration.headCount, nope: configuration.nopeDimension, rope: configuration.ropeDimension,
+            value: configuration.valueDimension, latentRank: configuration.latentRank)
+        let (hidden, queryRank, latentRank) = (configuration.hiddenSize, configuration.queryRank, shape.latentRank)
         func linear(_ name: String, _ rows: Int, _ columns: Int) throws(InputError) -> Linear {
             Linear(try weights.matrix(name + ".weight", rows: rows, columns: columns), compute: compute)
         }
@@ -48,19 +64,19 @@ public struct SparseAttention: Sendable {
                 weight: try weights.vector(name + ".weight", count: count), epsilon: options.latentNormEpsilon,
                 compute: compute)
         }
-        let (hidden, queryRank) = (configuration.hiddenSize, configuration.queryRank)
-        queryDown = try linear("q_a_proj", queryRank, hidden)
-        queryNorm = try norm("q_a_layernorm", queryRank)
-        queryUp = try linear("q_b_proj", heads * (nope + rope), queryRank)
-        latentDown = try linear("kv_a_proj_with_mqa", latentRank + rope, hidden)
-        latentNorm = try norm("kv_a_layernorm", latentRank)
-        latentUp = try weights.matrix(
-            "kv_b_proj.weight", rows: heads * (nope + valueDimension), columns: latentRank)
-        output = try linear("o_proj", hidden, heads * valueDimension)
-        indexer =
-            configuration.indexer(ofLayer: layer) == .full
-            ? try LightningIndexer(weights: weights.scope("indexer"), configuration: configuration, compute: compute)
-            : nil
+        try self.init(
+            queryDown: linear("q_a_proj", queryRank, hidden), queryNorm: norm("q_a_layernorm", queryRank),
+            queryUp: linear("q_b_proj", shape.heads * (shape.nope + shape.rope), queryRank),
+            latentDown: linear("kv_a_proj_with_mqa", latentRank + shape.rope, hidden),
+            latentNorm: norm("kv_a_layernorm", latentRank),
+            latentUp: weights.matrix(
+                "kv_b_proj.weight", rows: shape.heads * (shape.nope + shape.value), columns: latentRank),
+            output: linear("o_proj", hidden, shape.heads * shape.value),
+            indexer: configuration.indexer(ofLayer: layer) == .full
+                ? LightningIndexer(
+                    weights: weights.scope("indexer"), configuration: configuration, compute: compute)
+                : nil,
+            shape: shape, compute: compute)
     }
 
     /// One layer's attention of the batch's rows, and the keys they attended to.

@@ -28,7 +28,7 @@ public struct WeightMatrix: @unchecked Sendable {
     public var rows: Int { view.rows }
     public var columns: Int { view.columns }
     /// Bytes of anonymous memory that this matrix owns beside the mapping.
-    package var ownedBytes: Int { widened == nil ? 0 : rows * columns * 4 }
+    package var ownedBytes: Int { widened == nil ? 0 : rows * columns * view.format.size }
 
     /// A matrix of one's own, copied into Float32 memory: `[rows, columns]`.
     ///
@@ -49,6 +49,37 @@ public struct WeightMatrix: @unchecked Sendable {
         storedType = .float32
         unsafe view = WeightView(
             format: .float32, base: UnsafeRawPointer(storage.base), rows: rows, columns: columns)
+    }
+
+    /// FP8 codes of one's own and one multiplier per block, copied.
+    ///
+    /// - Parameters:
+    ///   - codes: E4M3 codes `[rows, columns]`, row-major.
+    ///   - scales: `[⌈rows / block rows⌉, ⌈columns / block columns⌉]`, finite and of magnitude below 256.
+    ///   - blockRows: height of a block; the last block of a column may be shorter.
+    ///   - blockColumns: width of a block.
+    /// - Precondition: the shapes agree; there is at least one element.
+    public init(codes: [UInt8], scales multipliers: Tensor, rows: Int, columns: Int, blockRows: Int, blockColumns: Int) {
+        precondition(rows > 0 && columns > 0 && codes.count == rows * columns, "\(codes.count) codes of \(rows) × \(columns)")
+        let grid = BlockShape(rows: blockRows, columns: blockColumns).grid(rows: rows, columns: columns)
+        precondition(multipliers.shape == grid, "scales \(multipliers.shape), expected \(grid)")
+        precondition(multipliers.values.allSatisfy { abs($0) < 256 }, "a scale of magnitude 256 or more, or not a number")
+        let storage = FloatStorage(codes: codes, scales: multipliers.values)
+        widened = storage
+        (weights, scales) = (nil, nil)
+        storedType = .float8E4M3
+        unsafe view = WeightView(
+            format: .float8E4M3, base: UnsafeRawPointer(storage.base + multipliers.values.count), rows: rows,
+            columns: columns,
+            scales: BlockScales(
+                base: UnsafeRawPointer(storage.base), stride: grid[1], blockRows: blockRows, blockColumns: blockColumns))
+    }
+
+    /// Every element as the kernels use it: the Float32 rounding of value × block scale. `[rows, columns]`
+    ///
+    /// Source: specification §7.2. Copies the whole matrix.
+    public func dequantized() -> Tensor {
+        Tensor(shape: [rows, columns], values: (0..<rows).flatMap { row($0) })
     }
 
     /// A row widened to Float32, scales applied: `[columns]`.
@@ -157,6 +188,13 @@ private final class FloatStorage: @unchecked Sendable {
         }
         unsafe base = memory.bindMemory(to: Float.self, capacity: tensor.count)
         unsafe try tensor.widen(into: UnsafeMutableBufferPointer(start: base, count: tensor.count))
+    }
+
+    /// Scales first, the bytes of the codes behind them.
+    init(codes: [UInt8], scales: [Float]) {
+        unsafe base = .allocate(capacity: scales.count + (codes.count + 3) / 4)
+        unsafe base.initialize(from: scales, count: scales.count)
+        unsafe UnsafeMutableRawPointer(base + scales.count).copyMemory(from: codes, byteCount: codes.count)
     }
 
     init(copying values: [Float]) {
