@@ -4,7 +4,7 @@ SHELL := /bin/bash
 # every module with other flags, and the next `swift build` rebuilds them back.
 RELEASE := -c release
 TEST := swift test $(RELEASE) --disable-testable-imports
-SOURCES := Sources Tests weights-tools Package.swift
+SOURCES := Sources Tests Benchmarks weights-tools Package.swift
 PROMPT ?= The quick brown fox
 
 .PHONY: help build run test test-release test-debug lint format toy docs loc ci mutants
