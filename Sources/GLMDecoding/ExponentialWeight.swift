@@ -1,9 +1,10 @@
-/// The weight of a token as a fixed-point integer: e^x · 2⁴⁴, rounded down, for a scaled logit that lies x ≤ 0 from the
-/// largest.
+/// The weight of a token as a fixed-point integer: e^x · 2⁴⁴, rounded down, for a scaled logit that lies x ≤
+/// 0 from the largest.
 ///
-/// Integers add without rounding, so that sums over tokens do not depend on their order, and the sampler may look at
-/// tokens in any order it finds fast. Weights below 2⁻⁴⁴ of the largest become 0. Only additions, multiplications and
-/// exact scalings are used: the same integer on every machine. Relative error below 2⁻⁴⁰ before rounding down.
+/// Integers add without rounding, so that sums over tokens do not depend on their order, and the sampler may
+/// look at tokens in any order it finds fast. Weights below 2⁻⁴⁴ of the largest become 0. Only additions,
+/// multiplications and exact scalings are used: the same integer on every machine. Relative error below 2⁻⁴⁰
+/// before rounding down.
 /// - Precondition: `x ≤ 0`, or NaN. −∞ and NaN give 0.
 @inline(__always)
 func exponentialWeight(_ x: Double) -> UInt64 {

@@ -2,8 +2,8 @@ internal import GLMTensor
 
 /// Turns a row of logits into a token: penalties, bias, temperature, filters, one draw.
 ///
-/// It knows nothing of models and requests. The result is a function of the arguments alone; what the value holds is
-/// scratch memory. Source: specification §11.
+/// It knows nothing of models and requests. The result is a function of the arguments alone; what the value
+/// holds is scratch memory. Source: specification §11.
 package struct Sampler: Sendable {
     /// What randomness is used for; each purpose has numbers of its own.
     package enum Purpose: UInt32 {
@@ -19,12 +19,14 @@ package struct Sampler: Sendable {
 
     /// The token that follows.
     ///
-    /// The order of the steps: frequency and presence penalty (over generated tokens), a ban of the stop tokens while fewer
-    /// than `minimumTokens` were generated, repetition penalty (over prompt and generated tokens), bias, temperature, then
-    /// top-k, top-p and min-p together on the list sorted by descending logit, ties by ascending id.
+    /// The order of the steps: frequency and presence penalty (over generated tokens), a ban of the stop
+    /// tokens while fewer than `minimumTokens` were generated, repetition penalty (over prompt and generated
+    /// tokens), bias, temperature, then top-k, top-p and min-p together on the list sorted by descending
+    /// logit, ties by ascending id.
     ///
     /// - Parameters:
-    ///   - row: the model's logits, `[vocabulary]`. NaN counts as −∞. If nothing is left above −∞, the answer is token 0.
+    ///   - row: the model's logits, `[vocabulary]`. NaN counts as −∞. If nothing is left above −∞, the answer
+    ///     is token 0.
     ///   - parameters: valid ones; nil for its `seed` counts as 0.
     ///   - history: what was seen before this token.
     ///   - stops: tokens that end the request, banned while too few are generated.
@@ -32,7 +34,8 @@ package struct Sampler: Sendable {
     /// - Precondition: the vocabulary has 1 … 2¹⁹ tokens, and all tokens named lie in it.
     /// - Complexity: linear in the vocabulary; only tokens near a cut are sorted.
     package mutating func sample(
-        _ row: ArraySlice<Float>, parameters: SamplingParameters, history: TokenHistory, stops: [Int32], position: Int
+        _ row: ArraySlice<Float>, parameters: SamplingParameters, history: TokenHistory, stops: [Int32],
+        position: Int
     ) -> Int32 {
         precondition((1...(1 << 19)).contains(row.count), "a vocabulary of \(row.count) tokens")
         logits.removeAll(keepingCapacity: true)
@@ -51,7 +54,8 @@ package struct Sampler: Sendable {
                 logits, best: best, parameters: parameters, random: random.bits(at: UInt64(position))))
     }
 
-    /// Index of the largest element, ties to the lower one; NaN counts as −∞, and 0 is the answer when nothing is above −∞.
+    /// Index of the largest element, ties to the lower one; NaN counts as −∞, and 0 is the answer when
+    /// nothing is above −∞.
     package static func largest(of row: ArraySlice<Float>) -> Int {
         var best = row.startIndex
         var value = -Float.infinity

@@ -2,25 +2,28 @@ public import GLMFiles
 
 /// How the next token is chosen from a row of logits, and when a request ends by a token.
 ///
-/// The initial value is neutral: temperature 1, no filter, no penalty, one draw from the model's own distribution. Where a
-/// user left something out, the model's `generation_config.json` speaks first.
+/// The initial value is neutral: temperature 1, no filter, no penalty, one draw from the model's own
+/// distribution. Where a user left something out, the model's `generation_config.json` speaks first.
 /// Source: specification §11; SGLang `SamplingParams`.
 public struct SamplingParameters: Sendable, Equatable {
     /// Logits are divided by it. Below `greedyTemperature` the largest logit wins, ties to the lower id.
     public var temperature: Float = 1
     /// Tokens that may be drawn, counted from the most probable; nil is all of them.
     public var topK: Int?
-    /// A token is dropped when the mass of all more probable ones, measured on the full distribution, exceeds this.
+    /// A token is dropped when the mass of all more probable ones, measured on the full distribution, exceeds
+    /// this.
     public var topP: Float = 1
     /// A token is dropped when its probability is below this share of the largest probability.
     public var minP: Float = 0
-    /// Positive logits of tokens seen in prompt or answer are divided by it, negative ones multiplied; 1 is off.
+    /// Positive logits of tokens seen in prompt or answer are divided by it, negative ones multiplied; 1 is
+    /// off.
     public var repetitionPenalty: Float = 1
     /// Subtracted from a token's logit once for each time it was generated.
     public var frequencyPenalty: Float = 0
     /// Subtracted once from the logit of every token that was generated at all.
     public var presencePenalty: Float = 0
-    /// Added to the logits of single tokens, after the penalties. A later entry of the same token adds to an earlier one.
+    /// Added to the logits of single tokens, after the penalties. A later entry of the same token adds to an
+    /// earlier one.
     public var logitBias: [TokenBias] = []
     /// Tokens that are generated before a token may end the request.
     public var minimumTokens: Int = 0
@@ -56,8 +59,10 @@ public struct SamplingParameters: Sendable, Equatable {
         try require("min_p", minP, (0...1).contains(minP), "a number in [0, 1]")
         let repetition = repetitionPenalty
         try require("repetition_penalty", repetition, repetition > 0 && repetition.isFinite, "a number > 0")
-        try require("frequency_penalty", frequencyPenalty, frequencyPenalty.magnitude <= 2, "a number in [-2, 2]")
-        try require("presence_penalty", presencePenalty, presencePenalty.magnitude <= 2, "a number in [-2, 2]")
+        try require(
+            "frequency_penalty", frequencyPenalty, frequencyPenalty.magnitude <= 2, "a number in [-2, 2]")
+        try require(
+            "presence_penalty", presencePenalty, presencePenalty.magnitude <= 2, "a number in [-2, 2]")
         try require("min_tokens", minimumTokens, minimumTokens >= 0, "a number ≥ 0")
         for entry in logitBias {
             try require("logit_bias", entry.bias, entry.bias.isFinite, "a finite number")

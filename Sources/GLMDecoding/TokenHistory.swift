@@ -1,4 +1,5 @@
-/// What the penalties need to know of a sequence: which tokens its prompt holds, and how often each was generated.
+/// What the penalties need to know of a sequence: which tokens its prompt holds, and how often each was
+/// generated.
 package struct TokenHistory: Sendable, Equatable {
     /// Tokens of prompt and answer, each once.
     private(set) var seen: Set<Int32>

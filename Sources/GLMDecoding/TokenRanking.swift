@@ -1,7 +1,9 @@
-/// The kept head of the list of tokens, sorted by descending logit with ties by ascending id, without sorting it all.
+/// The kept head of the list of tokens, sorted by descending logit with ties by ascending id, without sorting
+/// it all.
 ///
-/// All three filters keep a prefix of that list, and weights are integers whose sums are exact. So it is enough to spread
-/// the tokens over slices of logit, to sort the one slice in which the prefix ends, and the one in which the draw lands.
+/// All three filters keep a prefix of that list, and weights are integers whose sums are exact. So it is
+/// enough to spread the tokens over slices of logit, to sort the one slice in which the prefix ends, and the
+/// one in which the draw lands.
 struct TokenRanking: Sendable {
     private static let sliceCount = 1024
     /// x beyond which no weight is left, see `exponentialWeight`.
@@ -23,7 +25,8 @@ struct TokenRanking: Sendable {
         var mass: UInt64
     }
 
-    /// Draws one token with probability proportional to its weight among those that top-k, top-p and min-p keep.
+    /// Draws one token with probability proportional to its weight among those that top-k, top-p and min-p
+    /// keep.
     ///
     /// - Parameters:
     ///   - logits: `[vocabulary]`, at most 2¹⁹ of them, so that the weights' sum fits 64 bits.
@@ -85,7 +88,8 @@ struct TokenRanking: Sendable {
                 let tokens = ranked(slice, logits)
                 let kept = filter.prefix(of: tokens.map { weights[$0] }, rank: count, massBefore: mass)
                 if kept.count < tokens.count {
-                    return Prefix(slice: slice, ranked: Array(tokens.prefix(kept.count)), mass: mass + kept.mass)
+                    return Prefix(
+                        slice: slice, ranked: Array(tokens.prefix(kept.count)), mass: mass + kept.mass)
                 }
             }
             count += counts[slice]

@@ -40,8 +40,8 @@ func exp_row_baseline(_ x: UnsafePointer<Float>, _ count: Int, _ output: UnsafeM
 }
 
 extension Kernels {
-    /// output = eˣ, within 2 units in the last place; 0 below −104, +∞ above 88.73, NaN for NaN. No library call, so the same
-    /// on every machine.
+    /// output = eˣ, within 2 units in the last place; 0 below −104, +∞ above 88.73, NaN for NaN. No library
+    /// call, so the same on every machine.
     @inline(never)
     public func exp(_ x: UnsafePointer<Float>, count: Int, output: UnsafeMutablePointer<Float>) {
         switch level {
@@ -81,7 +81,8 @@ extension Kernels {
 
 @c @implementation
 func silu_multiply_baseline(
-    _ gate: UnsafePointer<Float>, _ up: UnsafePointer<Float>, _ count: Int, _ output: UnsafeMutablePointer<Float>
+    _ gate: UnsafePointer<Float>, _ up: UnsafePointer<Float>, _ count: Int,
+    _ output: UnsafeMutablePointer<Float>
 ) {
     let whole = count & ~15
     let rest = count &- whole
@@ -151,11 +152,14 @@ func softmax_row_baseline(_ x: UnsafeMutablePointer<Float>, _ scale: Float, _ co
         f32x16_store(x + i, f32x16_multiply(f32x16_load(x + i), inverse))
         i &+= 16
     }
-    if rest > 0 { f32x16_store_first(x + whole, f32x16_multiply(f32x16_load_first(x + whole, rest), inverse), rest) }
+    if rest > 0 {
+        f32x16_store_first(x + whole, f32x16_multiply(f32x16_load_first(x + whole, rest), inverse), rest)
+    }
 }
 
 extension Kernels {
-    /// x = exp(x − max x) / Σ exp(x − max x), in place, of `scale` · x. A row of −∞ alone, or one with NaN or +∞, becomes NaN.
+    /// x = exp(x − max x) / Σ exp(x − max x), in place, of `scale` · x. A row of −∞ alone, or one with NaN or
+    /// +∞, becomes NaN.
     @inline(never)
     public func softmax(_ x: UnsafeMutablePointer<Float>, scale: Float = 1, count: Int) {
         switch level {

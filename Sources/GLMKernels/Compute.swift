@@ -1,16 +1,22 @@
 /// One product of a parallel region: y[t, n] = Σ_k weight[n, k] · x[t, k], or its transposed form.
 public struct ProductGroup: @unchecked Sendable {
+    /// The matrix; every group of a region may have another.
     public var weight: WeightView
     /// `[tokens, columns]` (transposed: `[tokens, rows]`), row stride `xStride`.
     public var x: UnsafePointer<Float>
+    /// Rows of x and y.
     public var tokens: Int
+    /// Floats from one row of x to the next.
     public var xStride: Int
     /// `[tokens, rows]` (transposed: `[tokens, columns]`), row stride `yStride`.
     public var y: UnsafeMutablePointer<Float>
+    /// Floats from one row of y to the next.
     public var yStride: Int
 
+    /// A product whose memory the caller keeps alive until the region has run.
     public init(
-        weight: WeightView, x: UnsafePointer<Float>, tokens: Int, xStride: Int, y: UnsafeMutablePointer<Float>, yStride: Int
+        weight: WeightView, x: UnsafePointer<Float>, tokens: Int, xStride: Int,
+        y: UnsafeMutablePointer<Float>, yStride: Int
     ) {
         self.weight = weight
         self.x = x
@@ -23,9 +29,12 @@ public struct ProductGroup: @unchecked Sendable {
 
 /// The kernels of one level on the threads of one pool. Results do not depend on the number of threads.
 public final class Compute: Sendable {
+    /// The loops, at one instruction-set level.
     public let kernels: Kernels
+    /// The threads they are spread over.
     public let pool: ThreadPool
 
+    /// Loops of one level on the threads of one pool.
     public init(kernels: Kernels, pool: ThreadPool) {
         self.kernels = kernels
         self.pool = pool
@@ -35,8 +44,8 @@ public final class Compute: Sendable {
     public func product(_ groups: [ProductGroup]) {
         run(groups, extent: { $0.rows }, unit: 4) { group, rows in
             kernels.product(
-                group.weight, rows: rows, x: group.x, tokens: group.tokens, xStride: group.xStride, y: group.y,
-                yStride: group.yStride)
+                group.weight, rows: rows, x: group.x, tokens: group.tokens, xStride: group.xStride,
+                y: group.y, yStride: group.yStride)
         }
     }
 
@@ -44,14 +53,15 @@ public final class Compute: Sendable {
     public func transposedProduct(_ groups: [ProductGroup]) {
         run(groups, extent: { $0.columns }, unit: 64) { group, columns in
             kernels.transposedProduct(
-                group.weight, columns: columns, x: group.x, tokens: group.tokens, xStride: group.xStride, y: group.y,
-                yStride: group.yStride)
+                group.weight, columns: columns, x: group.x, tokens: group.tokens, xStride: group.xStride,
+                y: group.y, yStride: group.yStride)
         }
     }
 
     /// Cuts every group into pieces of whole units and hands them out.
     private func run(
-        _ groups: [ProductGroup], extent: (WeightView) -> Int, unit: Int, _ body: (ProductGroup, Range<Int>) -> Void
+        _ groups: [ProductGroup], extent: (WeightView) -> Int, unit: Int,
+        _ body: (ProductGroup, Range<Int>) -> Void
     ) {
         var pieces: [(group: Int, range: Range<Int>)] = []
         for (index, group) in groups.enumerated() where group.tokens > 0 {
@@ -66,8 +76,8 @@ public final class Compute: Sendable {
         pool.parallel(pieces.count) { body(groups[pieces[$0].group], pieces[$0].range) }
     }
 
-    /// Rows (or columns) of one piece: some 64 KB of weights, more when many tokens share the packing of x, and at least four
-    /// pieces a thread where the matrix allows.
+    /// Rows (or columns) of one piece: some 64 KB of weights, more when many tokens share the packing of x,
+    /// and at least four pieces a thread where the matrix allows.
     private func chunk(_ group: ProductGroup, extent: Int, unit: Int) -> Int {
         let w = group.weight
         let bytes = max(1, w.rows * w.columns * w.format.size / max(1, extent))

@@ -2,11 +2,12 @@ import CVector
 
 // Stored weights of one row as floats.
 
-/// `count` weights of a row as floats in groups of 16, `stride` floats apart, the last group filled with zeros.
+/// `count` weights of a row as floats in groups of 16, `stride` floats apart, the last group filled with
+/// zeros.
 @inline(__always)
 private func decodeBody(
-    _ format: Int32, _ size: Int, _ source: UnsafeRawPointer, _ count: Int, _ scales: UnsafeRawPointer?, _ block: Int,
-    _ phase: Int, _ panel: UnsafeMutablePointer<Float>, _ stride: Int
+    _ format: Int32, _ size: Int, _ source: UnsafeRawPointer, _ count: Int, _ scales: UnsafeRawPointer?,
+    _ block: Int, _ phase: Int, _ panel: UnsafeMutablePointer<Float>, _ stride: Int
 ) {
     let whole = count & ~15
     var k = 0
@@ -50,8 +51,8 @@ func decode_fp8_baseline(
 extension Kernels {
     @inline(never)
     func decode(
-        _ format: WeightView.Format, _ source: UnsafeRawPointer, _ count: Int, _ scales: UnsafeRawPointer?, _ block: Int,
-        _ phase: Int, _ panel: UnsafeMutablePointer<Float>, _ stride: Int
+        _ format: WeightView.Format, _ source: UnsafeRawPointer, _ count: Int, _ scales: UnsafeRawPointer?,
+        _ block: Int, _ phase: Int, _ panel: UnsafeMutablePointer<Float>, _ stride: Int
     ) {
         switch (level, format) {
         case (.avx512, .float32): decode_f32_avx512(source, count, scales, block, phase, panel, stride)

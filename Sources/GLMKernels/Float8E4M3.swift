@@ -1,4 +1,5 @@
-/// The 8-bit float of FP8 checkpoints: sign, 4 exponent bits (bias 7), 3 mantissa bits; no infinities, NaN only as 0x7F and 0xFF.
+/// The 8-bit float of FP8 checkpoints: sign, 4 exponent bits (bias 7), 3 mantissa bits; no infinities, NaN
+/// only as 0x7F and 0xFF.
 ///
 /// Source: OCP 8-bit floating point specification, E4M3; `torch.float8_e4m3fn`.
 public enum Float8E4M3 {
@@ -24,7 +25,8 @@ public enum Float8E4M3 {
         Float(bitPattern: UInt32(code & 0x80) &<< 24 | UInt32(code & 0x7f) &<< 20) * 0x1p120
     }
 
-    /// The nearest code, ties to even; magnitudes beyond 448 saturate, infinities too; NaN gives 0x7F with the sign kept.
+    /// The nearest code, ties to even; magnitudes beyond 448 saturate, infinities too; NaN gives 0x7F with
+    /// the sign kept.
     @inline(__always)
     public static func encode(_ value: Float) -> UInt8 {
         let bits = value.bitPattern

@@ -8,20 +8,24 @@ import CVector
     import Darwin
 #endif
 
-/// A family of vector instructions the loops are compiled for. Results are the same on every machine at one level; two levels
-/// may differ in the last bits, because the AVX levels fuse multiply and add.
+/// A family of vector instructions the loops are compiled for. Results are the same on every machine at one
+/// level; two levels may differ in the last bits, because the AVX levels fuse multiply and add.
 public enum InstructionSet: Int, CaseIterable, Comparable, Sendable {
-    /// What every processor of the architecture has (SSE2 on x86-64, where products are multiplied, rounded, then added).
+    /// What every processor of the architecture has (SSE2 on x86-64, where products are multiplied, rounded,
+    /// then added).
     case baseline
     /// 256-bit vectors with fused multiply-add.
     case avx2
     /// 512-bit vectors with fused multiply-add.
     case avx512
 
-    public static func < (left: InstructionSet, right: InstructionSet) -> Bool { left.rawValue < right.rawValue }
+    /// Narrower vectors come first.
+    public static func < (left: InstructionSet, right: InstructionSet) -> Bool {
+        left.rawValue < right.rawValue
+    }
 
-    /// The best level of this processor and its operating system. Debug builds know only the baseline: the others come out
-    /// of the optimiser.
+    /// The best level of this processor and its operating system. Debug builds know only the baseline: the
+    /// others come out of the optimiser.
     public static var best: InstructionSet {
         #if DEBUG
             .baseline
@@ -37,8 +41,8 @@ public enum InstructionSet: Int, CaseIterable, Comparable, Sendable {
     /// Every level this process can run, slowest first.
     public static var available: [InstructionSet] { allCases.filter { $0 <= best } }
 
-    /// `best`, or the lower level named by the environment variable `GLM_ISA` (`baseline`, `avx2` or `avx512`). A level the
-    /// processor lacks gives `best`; so does an unknown word.
+    /// `best`, or the lower level named by the environment variable `GLM_ISA` (`baseline`, `avx2` or
+    /// `avx512`). A level the processor lacks gives `best`; so does an unknown word.
     public static var selected: InstructionSet {
         guard let value = getenv("GLM_ISA") else { return best }
         return min(best, InstructionSet(name: String(cString: value)) ?? best)

@@ -7,7 +7,8 @@ private let panelColumns = 64
 
 extension Kernels {
     /// Latent attention of one query row over gathered cache rows, each head for itself:
-    /// output_h = Σ_j softmax_j(scale · q_h · key_j) · key_j[0 ..< latentWidth], positions ascending as gathered.
+    /// output_h = Σ_j softmax_j(scale · q_h · key_j) · key_j[0 ..< latentWidth], positions ascending as
+    /// gathered.
     ///
     /// - Parameters:
     ///   - query: `[heads, width]`.
@@ -47,7 +48,8 @@ extension Kernels {
 
     /// Packs all query heads as the tokens of one tile job whose panel holds four keys.
     func withPacked(
-        query: UnsafePointer<Float>, heads: Int, width: Int, _ body: (tile_product, UnsafeMutablePointer<Float>) -> Void
+        query: UnsafePointer<Float>, heads: Int, width: Int,
+        _ body: (tile_product, UnsafeMutablePointer<Float>) -> Void
     ) {
         let groups = max(1, (width + 15) / 16)
         let floats = groups * 16 * (heads + 4)
@@ -59,26 +61,31 @@ extension Kernels {
             var start = 0
             for tile in 0..<tiles {
                 let count = tileTokens(heads, tiles, tile)
-                packTokens(query + start * width, width, count, width, packed + start * groups * 16, count * 16)
+                packTokens(
+                    query + start * width, width, count, width, packed + start * groups * 16, count * 16)
                 start += count
             }
             body(
                 tile_product(
-                    panel: panel, x: packed, groups: groups, block_groups: groups, start_group: 0, tokens: heads, tiles: tiles,
-                    sums: panel, y: panel, y_stride: 0, rows: 4, first: 1, last: 1), panel)
+                    panel: panel, x: packed, groups: groups, block_groups: groups, start_group: 0,
+                    tokens: heads, tiles: tiles, sums: panel, y: panel, y_stride: 0, rows: 4, first: 1,
+                    last: 1), panel)
         }
     }
 
     /// Up to four keys side by side; the last one again where fewer are left.
     func fillPanel(_ keys: KeyRows, _ range: Range<Int>, width: Int, _ panel: UnsafeMutablePointer<Float>) {
         for index in 0..<4 {
-            packTokens(keys.row(min(range.lowerBound + index, range.upperBound - 1)), 0, 1, width, panel + index * 16, 64)
+            packTokens(
+                keys.row(min(range.lowerBound + index, range.upperBound - 1)), 0, 1, width,
+                panel + index * 16, 64)
         }
     }
 
     /// output[h, c] = Σ_j weights[h, j] · key_j[c], j ascending.
     private func weightedSum(
-        _ weights: UnsafePointer<Float>, heads: Int, latentWidth: Int, keys: KeyRows, output: UnsafeMutablePointer<Float>
+        _ weights: UnsafePointer<Float>, heads: Int, latentWidth: Int, keys: KeyRows,
+        output: UnsafeMutablePointer<Float>
     ) {
         let floats = (blockKeys + heads) * panelColumns
         withUnsafeTemporaryAllocation(byteCount: floats * 4, alignment: 64) { buffer in
@@ -91,8 +98,8 @@ extension Kernels {
                     let block = start..<min(keys.count, start + blockKeys)
                     fillValues(keys, block, column, count, panel)
                     var job = transposed_tile(
-                        panel: panel, x: weights + start, x_stride: keys.count, rows: block.count, tokens: heads,
-                        y: output + column, y_stride: latentWidth, first: start == 0 ? 1 : 0)
+                        panel: panel, x: weights + start, x_stride: keys.count, rows: block.count,
+                        tokens: heads, y: output + column, y_stride: latentWidth, first: start == 0 ? 1 : 0)
                     if whole {
                         runTransposedTiles(&job)
                     } else {
@@ -109,14 +116,21 @@ extension Kernels {
     private func runAtEdge(
         _ job: inout transposed_tile, columns: Int, _ output: UnsafeMutablePointer<Float>, _ stride: Int
     ) {
-        for t in 0..<job.tokens { (job.y + t * panelColumns).update(from: output + t * stride, count: columns) }
+        for t in 0..<job.tokens {
+            (job.y + t * panelColumns).update(from: output + t * stride, count: columns)
+        }
         runTransposedTiles(&job)
-        for t in 0..<job.tokens { (output + t * stride).update(from: job.y + t * panelColumns, count: columns) }
+        for t in 0..<job.tokens {
+            (output + t * stride).update(from: job.y + t * panelColumns, count: columns)
+        }
     }
 
     private func fillValues(
-        _ keys: KeyRows, _ range: Range<Int>, _ column: Int, _ count: Int, _ panel: UnsafeMutablePointer<Float>
+        _ keys: KeyRows, _ range: Range<Int>, _ column: Int, _ count: Int,
+        _ panel: UnsafeMutablePointer<Float>
     ) {
-        for j in range { packTokens(keys.row(j) + column, 0, 1, count, panel + (j - range.lowerBound) * panelColumns, 16) }
+        for j in range {
+            packTokens(keys.row(j) + column, 0, 1, count, panel + (j - range.lowerBound) * panelColumns, 16)
+        }
     }
 }

@@ -21,8 +21,8 @@ extension BlockScales {
 }
 
 extension Kernels {
-    /// The exact values of `columns` of one row, in groups of 16 that lie `stride` floats apart (16 means contiguous); the last
-    /// group is filled with zeros.
+    /// The exact values of `columns` of one row, in groups of 16 that lie `stride` floats apart (16 means
+    /// contiguous); the last group is filled with zeros.
     ///
     /// - Precondition: `panel` has room for all groups. No columns write nothing.
     public func decode(
@@ -37,7 +37,9 @@ extension Kernels {
         let first = scales.columnOrigin + columns.lowerBound
         if scales.blockColumns % 16 == 0 && first % 16 == 0 {
             let address = scales.address(row: row, column: columns.lowerBound)
-            decode(w.format, source, columns.count, address, scales.blockColumns, first % scales.blockColumns, panel, stride)
+            decode(
+                w.format, source, columns.count, address, scales.blockColumns, first % scales.blockColumns,
+                panel, stride)
         } else {
             // Blocks end inside a group: the scale, in the same one multiplication, element by element.
             decode(w.format, source, columns.count, nil, 1 << 40, 0, panel, stride)

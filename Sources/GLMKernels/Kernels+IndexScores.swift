@@ -1,17 +1,18 @@
 import CVector
 
 extension Kernels {
-    /// Scores of the lightning indexer for one query row: output[j] = Σ_h headWeights[h] · max(0, scale · q_h · key_j) for j in
-    /// `range`, h ascending.
+    /// Scores of the lightning indexer for one query row: output[j] = Σ_h headWeights[h] · max(0, scale · q_h
+    /// · key_j) for j in `range`, h ascending.
     ///
     /// - Parameters:
     ///   - query: `[heads, dim]`.
     ///   - range: which of the gathered keys; `output` is indexed by the same j.
     public func indexScores(
-        query: UnsafePointer<Float>, headWeights: UnsafePointer<Float>, heads: Int, dim: Int, scale: Float, keys: KeyRows,
-        range: Range<Int>, output: UnsafeMutablePointer<Float>
+        query: UnsafePointer<Float>, headWeights: UnsafePointer<Float>, heads: Int, dim: Int, scale: Float,
+        keys: KeyRows, range: Range<Int>, output: UnsafeMutablePointer<Float>
     ) {
-        precondition(range.lowerBound >= 0 && range.upperBound <= keys.count, "keys \(range) of \(keys.count)")
+        precondition(
+            range.lowerBound >= 0 && range.upperBound <= keys.count, "keys \(range) of \(keys.count)")
         precondition(dim <= keys.width, "\(dim) ≤ \(keys.width)")
         if range.isEmpty { return }
         withPacked(query: query, heads: heads, width: dim) { packed, panel in

@@ -8,19 +8,22 @@ private let blockTokens = 48
 private let packedFloats = 98_304
 
 extension Kernels {
-    /// y[t, n] = Σ_k w[n, k] · x[t, k] for n in `rows` and all tokens; element (t, n) goes to `y[t * yStride + n]`.
+    /// y[t, n] = Σ_k w[n, k] · x[t, k] for n in `rows` and all tokens; element (t, n) goes to `y[t * yStride
+    /// + n]`.
     ///
-    /// One token streams the weights by. More tokens are packed and run in tiles against strips of decoded weights; then a call
-    /// allocates some hundred kilobytes of scratch, so rows should come in dozens.
+    /// One token streams the weights by. More tokens are packed and run in tiles against strips of decoded
+    /// weights; then a call allocates some hundred kilobytes of scratch, so rows should come in dozens.
     /// - Precondition: `rows` lies in the matrix; x is `[tokens, w.columns]` with row stride `xStride`.
     public func product(
-        _ w: WeightView, rows: Range<Int>, x: UnsafePointer<Float>, tokens: Int, xStride: Int, y: UnsafeMutablePointer<Float>,
-        yStride: Int
+        _ w: WeightView, rows: Range<Int>, x: UnsafePointer<Float>, tokens: Int, xStride: Int,
+        y: UnsafeMutablePointer<Float>, yStride: Int
     ) {
         precondition(rows.lowerBound >= 0 && rows.upperBound <= w.rows, "rows \(rows) of \(w.rows)")
         if rows.isEmpty || tokens <= 0 { return }
         if w.columns == 0 {
-            for t in 0..<tokens { (y + t * yStride + rows.lowerBound).update(repeating: 0, count: rows.count) }
+            for t in 0..<tokens {
+                (y + t * yStride + rows.lowerBound).update(repeating: 0, count: rows.count)
+            }
             return
         }
         if tokens == 1 && (w.scales?.hasWholeGroups ?? true) {
@@ -30,7 +33,9 @@ extension Kernels {
         var start = 0
         for block in 0..<blocks {
             let count = tokens / blocks + (block < tokens % blocks ? 1 : 0)
-            let part = TokenBlock(x: x + start * xStride, tokens: count, xStride: xStride, y: y + start * yStride, yStride: yStride)
+            let part = TokenBlock(
+                x: x + start * xStride, tokens: count, xStride: xStride, y: y + start * yStride,
+                yStride: yStride)
             tileProduct(w, rows: rows, part)
             start += count
         }
@@ -46,8 +51,8 @@ extension Kernels {
             let stretch = w.scales?.rowsWithOneScale(from: start) ?? rows.count
             let end = min(rows.upperBound, start + stretch)
             var job = vector_product(
-                weights: w.base + start * rowBytes, row_bytes: rowBytes, rows: end - start, columns: w.columns, scales: nil,
-                block: 1, phase: 0, x: x, y: y + start)
+                weights: w.base + start * rowBytes, row_bytes: rowBytes, rows: end - start,
+                columns: w.columns, scales: nil, block: 1, phase: 0, x: x, y: y + start)
             w.scales?.fill(&job, row: start, column: 0)
             vectorProduct(w.format, &job)
             start = end
@@ -67,10 +72,12 @@ private struct TokenBlock {
 }
 
 extension Kernels {
-    /// One block of tokens against rows in fours. k is cut so that the packed tokens stay in cache; partial sums wait in memory.
+    /// One block of tokens against rows in fours. k is cut so that the packed tokens stay in cache; partial
+    /// sums wait in memory.
     private func tileProduct(_ w: WeightView, rows: Range<Int>, _ block: TokenBlock) {
         let groups = (w.columns + 15) / 16
-        let stretchGroups = min(groups, max(1, packedFloats / (block.tokens * stripColumns)) * (stripColumns / 16))
+        let stretchGroups = min(
+            groups, max(1, packedFloats / (block.tokens * stripColumns)) * (stripColumns / 16))
         let quads = (rows.count + 3) / 4
         let sumsPerQuad = block.tokens * 64
         let sumFloats = stretchGroups < groups ? quads * sumsPerQuad : sumsPerQuad
@@ -94,15 +101,17 @@ extension Kernels {
     }
 
     /// Packs columns of all tokens, tile by tile.
-    private func pack(_ block: TokenBlock, _ stretch: Range<Int>, columns: Int, _ packed: UnsafeMutablePointer<Float>) {
+    private func pack(
+        _ block: TokenBlock, _ stretch: Range<Int>, columns: Int, _ packed: UnsafeMutablePointer<Float>
+    ) {
         let column = stretch.lowerBound * 16
         let count = min(columns, stretch.upperBound * 16) - column
         var start = 0
         for tile in 0..<block.tiles {
             let tokens = tileTokens(block.tokens, block.tiles, tile)
             packTokens(
-                block.x + start * block.xStride + column, block.xStride, tokens, count, packed + start * stretch.count * 16,
-                tokens * 16)
+                block.x + start * block.xStride + column, block.xStride, tokens, count,
+                packed + start * stretch.count * 16, tokens * 16)
             start += tokens
         }
     }
@@ -113,9 +122,9 @@ extension Kernels {
         panel: UnsafeMutablePointer<Float>, packed: UnsafePointer<Float>, sums: UnsafeMutablePointer<Float>
     ) {
         var job = tile_product(
-            panel: panel, x: packed, groups: 0, block_groups: stretch.count, start_group: 0, tokens: block.tokens,
-            tiles: block.tiles, sums: sums, y: block.y + rows.lowerBound, y_stride: block.yStride, rows: rows.count, first: 0,
-            last: 0)
+            panel: panel, x: packed, groups: 0, block_groups: stretch.count, start_group: 0,
+            tokens: block.tokens, tiles: block.tiles, sums: sums, y: block.y + rows.lowerBound,
+            y_stride: block.yStride, rows: rows.count, first: 0, last: 0)
         for start in stride(from: stretch.lowerBound, to: stretch.upperBound, by: stripColumns / 16) {
             let end = min(stretch.upperBound, start + stripColumns / 16)
             let columns = start * 16..<min(w.columns, end * 16)

@@ -2,10 +2,11 @@ import CVector
 
 /// The loops of the engine at one instruction-set level, all single-threaded.
 ///
-/// No result depends on how a range of rows, columns, tokens or keys is cut into calls: every output element has one order of
-/// additions, fixed by the shape alone. The order is stated at `NaiveKernels`. Outputs never overlap inputs unless a kernel
-/// says "in place"; every row-wise kernel may write over its first input.
+/// No result depends on how a range of rows, columns, tokens or keys is cut into calls: every output element
+/// has one order of additions, fixed by the shape alone. The order is stated at `NaiveKernels`. Outputs never
+/// overlap inputs unless a kernel says "in place"; every row-wise kernel may write over its first input.
 public struct Kernels: Sendable {
+    /// The level in use, never above what the processor has.
     public let level: InstructionSet
 
     /// The kernels of `level`, or of the best level below it that this process can run.

@@ -21,8 +21,8 @@ extension NaiveKernels {
 
     /// The twin of `Kernels.indexScores`.
     public func indexScores(
-        query: UnsafePointer<Float>, headWeights: UnsafePointer<Float>, heads: Int, dim: Int, scale: Float, keys: KeyRows,
-        range: Range<Int>, output: UnsafeMutablePointer<Float>
+        query: UnsafePointer<Float>, headWeights: UnsafePointer<Float>, heads: Int, dim: Int, scale: Float,
+        keys: KeyRows, range: Range<Int>, output: UnsafeMutablePointer<Float>
     ) {
         for j in range {
             let key = keys.row(j)

@@ -1,5 +1,6 @@
 extension NaiveKernels {
-    /// The twin of `Kernels.exp`: Cody–Waite reduction, the polynomial of Cephes `expf`, scaling by 2ⁿ in two steps.
+    /// The twin of `Kernels.exp`: Cody–Waite reduction, the polynomial of Cephes `expf`, scaling by 2ⁿ in two
+    /// steps.
     public func exp(_ value: Float) -> Float {
         let x: Float = value < -104 ? -104 : value > 89 ? 89 : value
         let shifted = multiplyAdd(x, 1.442_695_04, 0x1.8p23)
@@ -7,7 +8,9 @@ extension NaiveKernels {
         var r = multiplyAdd(n, -0.693_359_375, x)
         r = multiplyAdd(n, 2.121_944_40e-4, r)
         var p: Float = 1.987_569_15e-4
-        for coefficient in [1.398_199_950_7e-3, 8.333_451_907_3e-3, 4.166_579_589_4e-2, 1.666_666_545_9e-1, 0.5] as [Float] {
+        for coefficient in [
+            1.398_199_950_7e-3, 8.333_451_907_3e-3, 4.166_579_589_4e-2, 1.666_666_545_9e-1, 0.5,
+        ] as [Float] {
             p = multiplyAdd(p, r, coefficient)
         }
         let y = multiplyAdd(p, r * r, r) + 1
@@ -39,8 +42,8 @@ extension NaiveKernels {
 
     /// The twin of `Kernels.layerNorm`.
     public func layerNorm(
-        _ x: UnsafePointer<Float>, weight: UnsafePointer<Float>, bias: UnsafePointer<Float>, epsilon: Float, count: Int,
-        output: UnsafeMutablePointer<Float>
+        _ x: UnsafePointer<Float>, weight: UnsafePointer<Float>, bias: UnsafePointer<Float>, epsilon: Float,
+        count: Int, output: UnsafeMutablePointer<Float>
     ) {
         let mean = sum(count) { x[$0] } / Float(count)
         let variance = dot(count, { x[$0] - mean }, { x[$0] - mean }) / Float(count)
@@ -90,7 +93,8 @@ extension NaiveKernels {
 
     /// The twin of `Kernels.rotateInterleaved`.
     public func rotateInterleaved(
-        _ x: UnsafeMutablePointer<Float>, cosines: UnsafePointer<Float>, sines: UnsafePointer<Float>, pairs: Int
+        _ x: UnsafeMutablePointer<Float>, cosines: UnsafePointer<Float>, sines: UnsafePointer<Float>,
+        pairs: Int
     ) {
         for j in 0..<pairs {
             let even = x[2 * j], odd = x[2 * j + 1]

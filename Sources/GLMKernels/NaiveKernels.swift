@@ -1,7 +1,9 @@
-/// The products again as plain scalar loops: what the fast kernels promise, bit for bit, and the oracle of their tests.
+/// The products again as plain scalar loops: what the fast kernels promise, bit for bit, and the oracle of
+/// their tests.
 ///
-/// Along k there are 16 lanes, element k belongs to lane k mod 16, each lane adds its products in ascending k, a short tail is
-/// filled with zeros, and the lanes are added in one fixed tree (8 apart, 4 apart, 2 apart, neighbours).
+/// Along k there are 16 lanes, element k belongs to lane k mod 16, each lane adds its products in ascending
+/// k, a short tail is filled with zeros, and the lanes are added in one fixed tree (8 apart, 4 apart, 2
+/// apart, neighbours).
 public struct NaiveKernels: Sendable {
     /// Whether a product enters its sum unrounded (AVX levels, NEON) or is rounded first (baseline x86-64).
     public let fusesMultiplyAdd: Bool
@@ -11,7 +13,9 @@ public struct NaiveKernels: Sendable {
 
     /// a · b + c, rounded once or twice.
     @inline(__always)
-    func multiplyAdd(_ a: Float, _ b: Float, _ c: Float) -> Float { fusesMultiplyAdd ? c.addingProduct(a, b) : a * b + c }
+    func multiplyAdd(_ a: Float, _ b: Float, _ c: Float) -> Float {
+        fusesMultiplyAdd ? c.addingProduct(a, b) : a * b + c
+    }
 
     /// The fixed tree over 16 lanes.
     func treeSum(_ lanes: [Float]) -> Float {
@@ -33,8 +37,8 @@ public struct NaiveKernels: Sendable {
 
     /// The twin of `Kernels.product`.
     public func product(
-        _ w: WeightView, rows: Range<Int>, x: UnsafePointer<Float>, tokens: Int, xStride: Int, y: UnsafeMutablePointer<Float>,
-        yStride: Int
+        _ w: WeightView, rows: Range<Int>, x: UnsafePointer<Float>, tokens: Int, xStride: Int,
+        y: UnsafeMutablePointer<Float>, yStride: Int
     ) {
         for n in rows {
             let row = (0..<w.columns).map { w.value(n, $0) }

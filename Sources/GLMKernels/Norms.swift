@@ -1,7 +1,7 @@
 import CVector
 
-// RMSNorm and LayerNorm of one row: whole vectors, then a tail filled with zeros. A body and the call of its thunks share a
-// file, because the optimiser works file by file and the thunks inline the body.
+// RMSNorm and LayerNorm of one row: whole vectors, then a tail filled with zeros. A body and the call of its
+// thunks share a file, because the optimiser works file by file and the thunks inline the body.
 
 @c @implementation
 func rms_norm_baseline(
@@ -51,8 +51,8 @@ extension Kernels {
 
 @c @implementation
 func layer_norm_baseline(
-    _ x: UnsafePointer<Float>, _ weight: UnsafePointer<Float>, _ bias: UnsafePointer<Float>, _ epsilon: Float, _ count: Int,
-    _ output: UnsafeMutablePointer<Float>
+    _ x: UnsafePointer<Float>, _ weight: UnsafePointer<Float>, _ bias: UnsafePointer<Float>, _ epsilon: Float,
+    _ count: Int, _ output: UnsafeMutablePointer<Float>
 ) {
     let whole = count & ~15
     let rest = count &- whole
@@ -92,11 +92,12 @@ func layer_norm_baseline(
 }
 
 extension Kernels {
-    /// output = (x − mean) / sqrt(variance + epsilon) · weight + bias, over one row; the variance is the mean of squares.
+    /// output = (x − mean) / sqrt(variance + epsilon) · weight + bias, over one row; the variance is the mean
+    /// of squares.
     @inline(never)
     public func layerNorm(
-        _ x: UnsafePointer<Float>, weight: UnsafePointer<Float>, bias: UnsafePointer<Float>, epsilon: Float, count: Int,
-        output: UnsafeMutablePointer<Float>
+        _ x: UnsafePointer<Float>, weight: UnsafePointer<Float>, bias: UnsafePointer<Float>, epsilon: Float,
+        count: Int, output: UnsafeMutablePointer<Float>
     ) {
         switch level {
         case .avx512: layer_norm_avx512(x, weight, bias, epsilon, count, output)

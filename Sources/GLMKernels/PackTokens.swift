@@ -2,8 +2,8 @@ import CVector
 
 @c @implementation
 func pack_tokens_baseline(
-    _ x: UnsafePointer<Float>, _ stride: Int, _ tokens: Int, _ count: Int, _ packed: UnsafeMutablePointer<Float>,
-    _ groupStride: Int
+    _ x: UnsafePointer<Float>, _ stride: Int, _ tokens: Int, _ count: Int,
+    _ packed: UnsafeMutablePointer<Float>, _ groupStride: Int
 ) {
     let whole = count & ~15
     var token = 0
@@ -22,12 +22,12 @@ func pack_tokens_baseline(
 }
 
 extension Kernels {
-    /// `tokens` rows of `count` floats in groups of 16: group g of token t lies at `packed[g * groupStride + t * 16]`; the last
-    /// group is filled with zeros.
+    /// `tokens` rows of `count` floats in groups of 16: group g of token t lies at `packed[g * groupStride +
+    /// t * 16]`; the last group is filled with zeros.
     @inline(never)
     func packTokens(
-        _ x: UnsafePointer<Float>, _ stride: Int, _ tokens: Int, _ count: Int, _ packed: UnsafeMutablePointer<Float>,
-        _ groupStride: Int
+        _ x: UnsafePointer<Float>, _ stride: Int, _ tokens: Int, _ count: Int,
+        _ packed: UnsafeMutablePointer<Float>, _ groupStride: Int
     ) {
         switch level {
         case .avx512: pack_tokens_avx512(x, stride, tokens, count, packed, groupStride)

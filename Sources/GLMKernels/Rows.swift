@@ -66,12 +66,14 @@ extension Kernels {
 
 @c @implementation
 func rotate_pairs_baseline(
-    _ x: UnsafeMutablePointer<Float>, _ cosines: UnsafePointer<Float>, _ sines: UnsafePointer<Float>, _ pairs: Int
+    _ x: UnsafeMutablePointer<Float>, _ cosines: UnsafePointer<Float>, _ sines: UnsafePointer<Float>,
+    _ pairs: Int
 ) {
     let whole = pairs & ~7
     var j = 0
     while j < whole {
-        let rotated = f32x16_rotate_pairs(f32x16_load(x + 2 &* j), f32x8_load(cosines + j), f32x8_load(sines + j))
+        let rotated = f32x16_rotate_pairs(
+            f32x16_load(x + 2 &* j), f32x8_load(cosines + j), f32x8_load(sines + j))
         f32x16_store(x + 2 &* j, rotated)
         j &+= 8
     }
@@ -84,10 +86,12 @@ func rotate_pairs_baseline(
 }
 
 extension Kernels {
-    /// Rotates neighbours, in place: y₂ⱼ = x₂ⱼ cosⱼ − x₂ⱼ₊₁ sinⱼ and y₂ⱼ₊₁ = x₂ⱼ₊₁ cosⱼ + x₂ⱼ sinⱼ for j < `pairs`.
+    /// Rotates neighbours, in place: y₂ⱼ = x₂ⱼ cosⱼ − x₂ⱼ₊₁ sinⱼ and y₂ⱼ₊₁ = x₂ⱼ₊₁ cosⱼ + x₂ⱼ sinⱼ for j <
+    /// `pairs`.
     @inline(never)
     public func rotateInterleaved(
-        _ x: UnsafeMutablePointer<Float>, cosines: UnsafePointer<Float>, sines: UnsafePointer<Float>, pairs: Int
+        _ x: UnsafeMutablePointer<Float>, cosines: UnsafePointer<Float>, sines: UnsafePointer<Float>,
+        pairs: Int
     ) {
         switch level {
         case .avx512: rotate_pairs_avx512(x, cosines, sines, pairs)
@@ -122,7 +126,8 @@ func arg_max_baseline(_ values: UnsafePointer<Float>, _ count: Int, _ position: 
 }
 
 extension Kernels {
-    /// Position of the largest value, the lowest one of equals. NaN is never chosen unless there is nothing else; then 0.
+    /// Position of the largest value, the lowest one of equals. NaN is never chosen unless there is nothing
+    /// else; then 0.
     /// - Precondition: `count` is positive.
     @inline(never)
     public func argmax(_ values: UnsafePointer<Float>, count: Int) -> Int {

@@ -1,7 +1,8 @@
-/// Picks the `k` largest of `count` scores and writes their positions in ascending order; returns how many, min(k, count).
+/// Picks the `k` largest of `count` scores and writes their positions in ascending order; returns how many,
+/// min(k, count).
 ///
-/// Equal scores are decided for the lower position; −0 and +0 are equal. A NaN ranks below −∞, so it is taken only when nothing
-/// else is left. Radix select over the bits of the scores: O(count), whatever the values.
+/// Equal scores are decided for the lower position; −0 and +0 are equal. A NaN ranks below −∞, so it is taken
+/// only when nothing else is left. Radix select over the bits of the scores: O(count), whatever the values.
 /// - Precondition: `output` has room for min(k, count) positions; `count` fits in 31 bits.
 @discardableResult
 public func selectLargest(
@@ -31,7 +32,8 @@ public func selectLargest(
     }
 }
 
-/// Position of the largest value, the lowest one of equals. NaN is never chosen unless there is nothing else; then 0.
+/// Position of the largest value, the lowest one of equals. NaN is never chosen unless there is nothing else;
+/// then 0.
 /// - Precondition: `count` is positive.
 public func argmax(_ values: UnsafePointer<Float>, count: Int) -> Int {
     Kernels.table(.best).argmax(values, count: count)

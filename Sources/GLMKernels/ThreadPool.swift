@@ -9,10 +9,12 @@ import Synchronization
     import Darwin
 #endif
 
-/// Threads of our own for regions of a few microseconds: workers spin for about a millisecond after a region, then sleep; chunks
-/// are handed out through one atomic counter, so a worker that comes late costs one chunk at most.
+/// Threads of our own for regions of a few microseconds: workers spin for about a millisecond after a region,
+/// then sleep; chunks are handed out through one atomic counter, so a worker that comes late costs one chunk
+/// at most.
 ///
-/// The caller of `parallel` takes part. With more threads than the process may use processors nothing ever spins.
+/// The caller of `parallel` takes part. With more threads than the process may use processors nothing ever
+/// spins.
 public final class ThreadPool: Sendable {
     /// Threads that take part in a region, the caller included.
     public let threads: Int
@@ -22,8 +24,8 @@ public final class ThreadPool: Sendable {
     /// Processors this process may run on (`sched_getaffinity`).
     public static var availableProcessors: Int { Int(available_processors()) }
 
-    /// Starts `threads − 1` workers; fewer when the system refuses to start one. More threads than processors are allowed (and
-    /// never spin).
+    /// Starts `threads − 1` workers; fewer when the system refuses to start one. More threads than processors
+    /// are allowed (and never spin).
     /// - Precondition: `threads` is positive.
     public init(threads: Int = ThreadPool.availableProcessors) {
         precondition(threads > 0, "a pool of \(threads) threads")
@@ -39,10 +41,11 @@ public final class ThreadPool: Sendable {
         for worker in workers { pthread_join(worker.handle, nil) }
     }
 
-    /// Calls `body` once for each of 0 ..< `chunks`, in any order on any thread, and returns when all are done.
+    /// Calls `body` once for each of 0 ..< `chunks`, in any order on any thread, and returns when all are
+    /// done.
     ///
-    /// One chunk, or a pool of one thread, runs on the caller alone. A call from inside a region of this pool runs its chunks
-    /// on the calling thread; callers from other threads wait for one another.
+    /// One chunk, or a pool of one thread, runs on the caller alone. A call from inside a region of this pool
+    /// runs its chunks on the calling thread; callers from other threads wait for one another.
     public func parallel(_ chunks: Int, _ body: (Int) -> Void) {
         let caller = pthread_self()
         if chunks <= 1 || workers.isEmpty || isInside(caller) {
@@ -51,7 +54,8 @@ public final class ThreadPool: Sendable {
         }
         withoutActuallyEscaping(body) { body in
             withUnsafePointer(to: body) { pointer in
-                state.run(chunks, UInt(bitPattern: UnsafeRawPointer(pointer)), owner: PoolState.identity(caller))
+                state.run(
+                    chunks, UInt(bitPattern: UnsafeRawPointer(pointer)), owner: PoolState.identity(caller))
             }
         }
     }
@@ -93,9 +97,9 @@ private struct PoolThread: @unchecked Sendable {
     }
 }
 
-/// What callers and workers share. A region is a ticket: its number in the upper half, the next chunk in the lower half. A chunk
-/// is claimed by raising the ticket with a compare-exchange, so a worker that still holds the ticket of an earlier region
-/// claims nothing.
+/// What callers and workers share. A region is a ticket: its number in the upper half, the next chunk in the
+/// lower half. A chunk is claimed by raising the ticket with a compare-exchange, so a worker that still holds
+/// the ticket of an earlier region claims nothing.
 private final class PoolState: @unchecked Sendable {
     typealias Body = (Int) -> Void
 
@@ -203,7 +207,8 @@ private final class PoolState: @unchecked Sendable {
         }
     }
 
-    /// Waits for `condition` for about a millisecond; false when that was not enough or spinning is not allowed.
+    /// Waits for `condition` for about a millisecond; false when that was not enough or spinning is not
+    /// allowed.
     private func spin(until condition: () -> Bool) -> Bool {
         if condition() { return true }
         guard spins else { return false }

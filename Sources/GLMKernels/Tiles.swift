@@ -1,11 +1,13 @@
 import CVector
 
-// Many tokens against a panel of decoded weights. The tile runs along k with one accumulator of 16 lanes per output: the order of
-// additions of the vector product.
+// Many tokens against a panel of decoded weights. The tile runs along k with one accumulator of 16 lanes per
+// output: the order of additions of the vector product.
 
 /// Tokens of tile `index` when `tokens` are spread evenly over `tiles`.
 @inline(__always)
-func tileTokens(_ tokens: Int, _ tiles: Int, _ index: Int) -> Int { tokens / tiles &+ (index < tokens % tiles ? 1 : 0) }
+func tileTokens(_ tokens: Int, _ tiles: Int, _ index: Int) -> Int {
+    tokens / tiles &+ (index < tokens % tiles ? 1 : 0)
+}
 
 /// The most tokens of one tile.
 let tileWidth = 6

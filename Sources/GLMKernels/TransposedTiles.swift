@@ -1,7 +1,7 @@
 import CVector
 
-// y[t, c] += Σ_r x[t, r] · panel[r, c] over 64 columns, r ascending, one accumulator per output element. y itself carries the
-// sums from one panel to the next.
+// y[t, c] += Σ_r x[t, r] · panel[r, c] over 64 columns, r ascending, one accumulator per output element. y
+// itself carries the sums from one panel to the next.
 
 /// Four vectors of one token's 64 columns.
 private struct Columns {

@@ -1,11 +1,13 @@
 import CVector
 
-// One token against stored weights, at the speed of memory: four weight rows at a time, one accumulator of 16 lanes per output.
+// One token against stored weights, at the speed of memory: four weight rows at a time, one accumulator of 16
+// lanes per output.
 
 /// Bytes that prefetching runs ahead in each stream of weights.
 private let prefetchDistance = 4096
 
-/// Four streams of weights that lie one row apart, and where to prefetch for them. Rows beyond the last repeat it.
+/// Four streams of weights that lie one row apart, and where to prefetch for them. Rows beyond the last
+/// repeat it.
 private struct FourRows {
     let a, b, c, d: UnsafeRawPointer
     /// Up to this byte of a row the prefetch stays in the row; beyond it, it belongs to the next four rows.
@@ -97,7 +99,9 @@ private func productBody(_ format: Int32, _ size: Int, _ job: vector_product) {
 
 /// The scale of column `k`'s block times 2¹²⁰: what `f32x16_load_weights` left out.
 @inline(__always)
-func blockScale(_ job: vector_product, _ k: Int) -> f32x16 { blockScale(job.scales, job.block, job.phase &+ k) }
+func blockScale(_ job: vector_product, _ k: Int) -> f32x16 {
+    blockScale(job.scales, job.block, job.phase &+ k)
+}
 
 @inline(__always)
 func blockScale(_ scales: UnsafeRawPointer?, _ block: Int, _ column: Int) -> f32x16 {
@@ -113,7 +117,8 @@ func weights(_ format: Int32, _ p: UnsafeRawPointer, _ scale: f32x16) -> f32x16 
 
 @inline(__always)
 private func add(
-    _ format: Int32, _ size: Int, _ w: FourRows, _ x: UnsafePointer<Float>, _ k: Int, _ scale: f32x16, _ sums: inout FourSums
+    _ format: Int32, _ size: Int, _ w: FourRows, _ x: UnsafePointer<Float>, _ k: Int, _ scale: f32x16,
+    _ sums: inout FourSums
 ) {
     let token = f32x16_load(x + k)
     let offset = k &* size
@@ -161,7 +166,10 @@ private func transposedBody(_ format: Int32, _ size: Int, _ job: vector_product)
     while row < job.rows {
         let w = FourRows(job, row, size)
         let count = job.rows &- row
-        let x = (job.x[row], count > 1 ? job.x[row &+ 1] : 0, count > 2 ? job.x[row &+ 2] : 0, count > 3 ? job.x[row &+ 3] : 0)
+        let x = (
+            job.x[row], count > 1 ? job.x[row &+ 1] : 0, count > 2 ? job.x[row &+ 2] : 0,
+            count > 3 ? job.x[row &+ 3] : 0
+        )
         let tokens = (f32x16_all(x.0), f32x16_all(x.1), f32x16_all(x.2), f32x16_all(x.3))
         var c = 0
         while c < whole {
@@ -176,9 +184,15 @@ private func transposedBody(_ format: Int32, _ size: Int, _ job: vector_product)
                 if offset & 63 < 16 &* size { w.prefetchAfter(offset) }
                 var sum = f32x16_load(job.y + c)
                 sum = f32x16_multiply_add(tokens.0, weights(format, w.a + offset, scale), sum)
-                if count > 1 { sum = f32x16_multiply_add(tokens.1, weights(format, w.b + offset, scale), sum) }
-                if count > 2 { sum = f32x16_multiply_add(tokens.2, weights(format, w.c + offset, scale), sum) }
-                if count > 3 { sum = f32x16_multiply_add(tokens.3, weights(format, w.d + offset, scale), sum) }
+                if count > 1 {
+                    sum = f32x16_multiply_add(tokens.1, weights(format, w.b + offset, scale), sum)
+                }
+                if count > 2 {
+                    sum = f32x16_multiply_add(tokens.2, weights(format, w.c + offset, scale), sum)
+                }
+                if count > 3 {
+                    sum = f32x16_multiply_add(tokens.3, weights(format, w.d + offset, scale), sum)
+                }
                 f32x16_store(job.y + c, sum)
                 c &+= 16
             }
@@ -189,9 +203,15 @@ private func transposedBody(_ format: Int32, _ size: Int, _ job: vector_product)
             let scale = format == 2 ? blockScale(job, whole) : f32x16_all(1)
             var sum = f32x16_load_first(job.y + whole, rest)
             sum = f32x16_multiply_add(tokens.0, tailWeights(format, w.a + offset, rest, scale), sum)
-            if count > 1 { sum = f32x16_multiply_add(tokens.1, tailWeights(format, w.b + offset, rest, scale), sum) }
-            if count > 2 { sum = f32x16_multiply_add(tokens.2, tailWeights(format, w.c + offset, rest, scale), sum) }
-            if count > 3 { sum = f32x16_multiply_add(tokens.3, tailWeights(format, w.d + offset, rest, scale), sum) }
+            if count > 1 {
+                sum = f32x16_multiply_add(tokens.1, tailWeights(format, w.b + offset, rest, scale), sum)
+            }
+            if count > 2 {
+                sum = f32x16_multiply_add(tokens.2, tailWeights(format, w.c + offset, rest, scale), sum)
+            }
+            if count > 3 {
+                sum = f32x16_multiply_add(tokens.3, tailWeights(format, w.d + offset, rest, scale), sum)
+            }
             f32x16_store_first(job.y + whole, sum, rest)
         }
         row &+= 4

@@ -1,8 +1,11 @@
-/// A matrix of stored weights somewhere in memory, `[rows, columns]`, row-major. A view: the owner of the memory must outlive it.
+/// A matrix of stored weights somewhere in memory, `[rows, columns]`, row-major. A view: the owner of the
+/// memory must outlive it.
 ///
-/// The value of an element is an exact `Float`: the stored one (Float32), the widened one (BF16), or for FP8 the `Float`
-/// nearest to code value × block scale, element by element. All products are defined on these values.
+/// The value of an element is an exact `Float`: the stored one (Float32), the widened one (BF16), or for FP8
+/// the `Float` nearest to code value × block scale, element by element. All products are defined on these
+/// values.
 public struct WeightView: @unchecked Sendable {
+    /// How an element is stored.
     public enum Format: Int32, Sendable, CaseIterable {
         case float32, bfloat16, float8E4M3
 
@@ -16,22 +19,29 @@ public struct WeightView: @unchecked Sendable {
         }
     }
 
+    /// Format of every element.
     public var format: Format
     /// First byte of element (0, 0). Any alignment. Nothing before it or after the last element is ever read.
     public var base: UnsafeRawPointer
+    /// Output elements of a product.
     public var rows: Int
+    /// Input elements of a product.
     public var columns: Int
     /// Elements from one row to the next; at least `columns`.
     public var rowStride: Int
     /// Present exactly for FP8.
     public var scales: BlockScales?
 
-    /// - Precondition: sizes are not negative, `rowStride ≥ columns` (the default), and `scales` is given exactly for FP8.
+    /// - Precondition: sizes are not negative, `rowStride ≥ columns` (the default), and `scales` is given
+    ///   exactly for FP8.
     public init(
-        format: Format, base: UnsafeRawPointer, rows: Int, columns: Int, rowStride: Int? = nil, scales: BlockScales? = nil
+        format: Format, base: UnsafeRawPointer, rows: Int, columns: Int, rowStride: Int? = nil,
+        scales: BlockScales? = nil
     ) {
         let stride = rowStride ?? columns
-        precondition(rows >= 0 && columns >= 0 && stride >= columns, "shape [\(rows), \(columns)], row stride \(stride)")
+        precondition(
+            rows >= 0 && columns >= 0 && stride >= columns,
+            "shape [\(rows), \(columns)], row stride \(stride)")
         precondition((format == .float8E4M3) == (scales != nil), "\(format) with scales: \(scales != nil)")
         self.format = format
         self.base = base
@@ -68,14 +78,15 @@ public struct WeightView: @unchecked Sendable {
         case .float32: return base.loadUnaligned(fromByteOffset: index * 4, as: Float.self)
         case .bfloat16: return BFloat16.decode(base.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self))
         case .float8E4M3:
-            return Float8E4M3.decode(base.load(fromByteOffset: index, as: UInt8.self)) * (scales?.scale(row, column) ?? 1)
+            return Float8E4M3.decode(base.load(fromByteOffset: index, as: UInt8.self))
+                * (scales?.scale(row, column) ?? 1)
         }
     }
 }
 
 /// The multipliers of a block-scaled FP8 matrix. The scale of element (r, c) is
-/// `base[((rowOrigin + r) / blockRows) * stride + (columnOrigin + c) / blockColumns]`: a part of a matrix keeps the origin of the
-/// whole, so blocks are always counted from the tensor's first element.
+/// `base[((rowOrigin + r) / blockRows) * stride + (columnOrigin + c) / blockColumns]`: a part of a matrix
+/// keeps the origin of the whole, so blocks are always counted from the tensor's first element.
 ///
 /// Every scale must be finite with magnitude below 256: the decode multiplies by scale · 2¹²⁰.
 public struct BlockScales: @unchecked Sendable {
@@ -83,14 +94,19 @@ public struct BlockScales: @unchecked Sendable {
     public var base: UnsafeRawPointer
     /// Scales from one block row to the next.
     public var stride: Int
+    /// Rows that share a scale, 128 in the released checkpoints.
     public var blockRows: Int
+    /// Columns that share a scale.
     public var blockColumns: Int
+    /// The view's first row, counted in the whole tensor.
     public var rowOrigin: Int
+    /// The view's first column, counted in the whole tensor.
     public var columnOrigin: Int
 
     /// - Precondition: blocks are not empty and origins are not negative.
     public init(
-        base: UnsafeRawPointer, stride: Int, blockRows: Int, blockColumns: Int, rowOrigin: Int = 0, columnOrigin: Int = 0
+        base: UnsafeRawPointer, stride: Int, blockRows: Int, blockColumns: Int, rowOrigin: Int = 0,
+        columnOrigin: Int = 0
     ) {
         precondition(blockRows > 0 && blockColumns > 0, "blocks of \(blockRows) × \(blockColumns)")
         precondition(rowOrigin >= 0 && columnOrigin >= 0, "origin (\(rowOrigin), \(columnOrigin))")
@@ -112,21 +128,25 @@ public struct BlockScales: @unchecked Sendable {
 
 /// Rows of a paged cache, gathered in the order of `positions`.
 ///
-/// Position p lies in page p / 64 at row p mod 64; `pages[i]` is the first float of page i for the layer at hand.
+/// Position p lies in page p / 64 at row p mod 64; `pages[i]` is the first float of page i for the layer at
+/// hand.
 public struct KeyRows: @unchecked Sendable {
     /// Positions per page.
     public static let pageTokens = 64
 
+    /// First float of each page for the layer at hand.
     public var pages: UnsafePointer<UnsafePointer<Float>>
     /// Floats from one row to the next.
     public var width: Int
     /// The positions to read, `count` of them; nil means 0 ..< count.
     public var positions: UnsafePointer<Int32>?
+    /// Rows gathered.
     public var count: Int
 
     /// - Precondition: `width` and `count` are not negative; every position lies in a page.
     public init(
-        pages: UnsafePointer<UnsafePointer<Float>>, width: Int, positions: UnsafePointer<Int32>? = nil, count: Int
+        pages: UnsafePointer<UnsafePointer<Float>>, width: Int, positions: UnsafePointer<Int32>? = nil,
+        count: Int
     ) {
         precondition(width >= 0 && count >= 0, "\(count) rows of \(width)")
         self.pages = pages

@@ -1,8 +1,8 @@
-/// Counter-based random numbers: a pure function of (seed, stream, position), so that neighbours, threads and chunking
-/// cannot change what a place draws.
+/// Counter-based random numbers: a pure function of (seed, stream, position), so that neighbours, threads and
+/// chunking cannot change what a place draws.
 ///
-/// The generator is Philox4x32 with ten rounds, in exact integer arithmetic: the same numbers on every machine. It has no
-/// state; whoever needs a sequence asks for position 0, 1, 2, ….
+/// The generator is Philox4x32 with ten rounds, in exact integer arithmetic: the same numbers on every
+/// machine. It has no state; whoever needs a sequence asks for position 0, 1, 2, ….
 ///
 /// Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011), section 3.3.
 package struct CounterRandom: Sendable, Equatable {
@@ -20,8 +20,9 @@ package struct CounterRandom: Sendable, Equatable {
     /// 128 random bits that belong to `position`; `lane` tells several draws at one position apart.
     package func block(at position: UInt64, lane: UInt32 = 0) -> SIMD4<UInt32> {
         CounterRandom.philox(
-            counter: SIMD4(UInt32(truncatingIfNeeded: position), UInt32(truncatingIfNeeded: position >> 32), stream, lane),
-            key: SIMD2(UInt32(truncatingIfNeeded: seed), UInt32(truncatingIfNeeded: seed >> 32)))
+            counter: SIMD4(
+                UInt32(truncatingIfNeeded: position), UInt32(truncatingIfNeeded: position >> 32), stream, lane
+            ), key: SIMD2(UInt32(truncatingIfNeeded: seed), UInt32(truncatingIfNeeded: seed >> 32)))
     }
 
     /// 64 random bits.
@@ -35,7 +36,8 @@ package struct CounterRandom: Sendable, Equatable {
         Double(bits(at: position, lane: lane) >> 11) * 0x1p-53
     }
 
-    /// The bijection itself: ten rounds of multiply, exchange and add of the key, which grows by a Weyl constant each round.
+    /// The bijection itself: ten rounds of multiply, exchange and add of the key, which grows by a Weyl
+    /// constant each round.
     package static func philox(counter: SIMD4<UInt32>, key: SIMD2<UInt32>) -> SIMD4<UInt32> {
         var (x, k) = (counter, key)
         for _ in 0..<10 {

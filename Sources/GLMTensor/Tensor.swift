@@ -1,7 +1,7 @@
 /// A row-major, contiguous array of Float32 with a shape: the one currency between layers.
 ///
-/// A value: copies are independent, two tensors never alias. It knows nothing of weights, which stay where the file
-/// maps them, nor of caches, which are paged.
+/// A value: copies are independent, two tensors never alias. It knows nothing of weights, which stay where
+/// the file maps them, nor of caches, which are paged.
 public struct Tensor: Sendable, Equatable {
     /// Extents, outermost first; `[]` is a scalar.
     public let shape: [Int]
@@ -32,7 +32,8 @@ public struct Tensor: Sendable, Equatable {
         }
     }
 
-    /// Number of rows when the tensor is seen as a matrix `[rows, width]`: the product of all extents but the last.
+    /// Number of rows when the tensor is seen as a matrix `[rows, width]`: the product of all extents but the
+    /// last.
     package var rowCount: Int { shape.dropLast().reduce(1, *) }
     /// The last extent; 1 for a scalar.
     package var width: Int { shape.last ?? 1 }
@@ -62,7 +63,8 @@ public struct Tensor: Sendable, Equatable {
         var gathered: [Float] = []
         gathered.reserveCapacity(rowCount * range.count)
         for index in 0..<rowCount {
-            gathered.append(contentsOf: values[(index * width + range.lowerBound)..<(index * width + range.upperBound)])
+            gathered.append(
+                contentsOf: values[(index * width + range.lowerBound)..<(index * width + range.upperBound)])
         }
         return Tensor(shape: [rowCount, range.count], values: gathered)
     }

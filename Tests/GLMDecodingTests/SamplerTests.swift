@@ -12,13 +12,14 @@ private func row(_ count: Int, seed: UInt64, spread: Float = 4) -> [Float] {
 }
 
 private func sample(
-    _ logits: [Float], _ parameters: SamplingParameters, prompt: [Int32] = [], generated: [Int32] = [], stops: [Int32] = [],
-    position: Int = 0
+    _ logits: [Float], _ parameters: SamplingParameters, prompt: [Int32] = [], generated: [Int32] = [],
+    stops: [Int32] = [], position: Int = 0
 ) -> Int32 {
     var history = TokenHistory(prompt: prompt)
     for token in generated { history.append(token) }
     var sampler = Sampler()
-    return sampler.sample(logits[...], parameters: parameters, history: history, stops: stops, position: position)
+    return sampler.sample(
+        logits[...], parameters: parameters, history: history, stops: stops, position: position)
 }
 
 /// The tokens that occur in `draws` draws, in ascending order.
@@ -38,19 +39,22 @@ private func support(_ logits: [Float], _ parameters: SamplingParameters, draws:
 
 @Test func penaltiesFollowTheOrderOfTheSpecification() {
     var parameters = SamplingParameters.greedy
-    // Frequency and presence count generated tokens only: 3 − 2 · 0.5 − 0.6 = 1.4 for token 0, which then loses to 1.5.
+    // Frequency and presence count generated tokens only: 3 − 2 · 0.5 − 0.6 = 1.4 for token 0, which then
+    // loses to 1.5.
     parameters.frequencyPenalty = 0.5
     parameters.presencePenalty = 0.6
     #expect(sample([3, 1.5], parameters, generated: [0, 0]) == 1)
     #expect(sample([3, 1.5], parameters, generated: [0]) == 0)
     #expect(sample([3, 1.5], parameters, prompt: [0, 0, 0, 0]) == 0)
-    // Repetition comes after: 0.5 − 1 = −0.5 is multiplied by 4, not divided; the reverse order would leave −0.875.
+    // Repetition comes after: 0.5 − 1 = −0.5 is multiplied by 4, not divided; the reverse order would leave
+    // −0.875.
     parameters = .greedy
     parameters.presencePenalty = 1
     parameters.repetitionPenalty = 4
     #expect(sample([0.5, -1], parameters, generated: [0]) == 1)
     #expect(sample([0.5, -1], .greedy, generated: [0]) == 0)
-    // Repetition counts the prompt, bias comes last: 2 / 4 + 1 = 1.5 > 1.2; before the penalty it would give 0.75.
+    // Repetition counts the prompt, bias comes last: 2 / 4 + 1 = 1.5 > 1.2; before the penalty it would give
+    // 0.75.
     parameters = .greedy
     parameters.repetitionPenalty = 4
     #expect(sample([2, 1.2], parameters, prompt: [0]) == 1)
@@ -83,8 +87,8 @@ private func support(_ logits: [Float], _ parameters: SamplingParameters, draws:
     #expect(support(logits, parameters) == [0, 2])
     parameters.minP = 0.45
     #expect(support(logits, parameters) == [0, 2, 3])
-    // Joint: the mass is measured on the full distribution, also under top-k; renormalised to 3 tokens, 0 would be
-    // preceded by 0.44 and 3 by 0.78.
+    // Joint: the mass is measured on the full distribution, also under top-k; renormalised to 3 tokens, 0
+    // would be preceded by 0.44 and 3 by 0.78.
     parameters = SamplingParameters()
     parameters.topK = 3
     parameters.topP = 0.72
@@ -117,9 +121,11 @@ private func support(_ logits: [Float], _ parameters: SamplingParameters, draws:
     let history = TokenHistory(prompt: [])
     let (short, long) = (row(40, seed: 5), row(900, seed: 6))
     for position in 0..<20 {
-        let first = sampler.sample(short[...], parameters: parameters, history: history, stops: [], position: position)
+        let first = sampler.sample(
+            short[...], parameters: parameters, history: history, stops: [], position: position)
         _ = sampler.sample(long[...], parameters: parameters, history: history, stops: [], position: position)
-        let again = sampler.sample(short[...], parameters: parameters, history: history, stops: [], position: position)
+        let again = sampler.sample(
+            short[...], parameters: parameters, history: history, stops: [], position: position)
         #expect(first == again && first == sample(short, parameters, position: position))
     }
 }
@@ -127,7 +133,9 @@ private func support(_ logits: [Float], _ parameters: SamplingParameters, draws:
 // MARK: the naive twin
 
 /// The same token by sorting everything in Double, and how close the draw came to a border.
-private func naive(_ logits: [Float], _ p: SamplingParameters, position: Int) -> (token: Int32, margin: Double) {
+private func naive(_ logits: [Float], _ p: SamplingParameters, position: Int) -> (
+    token: Int32, margin: Double
+) {
     let best = Double(logits.max() ?? 0)
     var ranked = logits.indices.sorted { (-logits[$0], $0) < (-logits[$1], $1) }
         .map { (token: $0, weight: exponential((Double(logits[$0]) - best) / Double(p.temperature))) }
@@ -135,7 +143,9 @@ private func naive(_ logits: [Float], _ p: SamplingParameters, position: Int) ->
     var before = 0.0
     var kept: [(token: Int, weight: Double)] = []
     for (rank, entry) in ranked.enumerated() {
-        if rank >= p.topK ?? .max || before > Double(p.topP) * total || entry.weight < Double(p.minP) { break }
+        if rank >= p.topK ?? .max || before > Double(p.topP) * total || entry.weight < Double(p.minP) {
+            break
+        }
         kept.append(entry)
         before += entry.weight
     }
@@ -144,7 +154,9 @@ private func naive(_ logits: [Float], _ p: SamplingParameters, position: Int) ->
     var passed = 0.0
     for entry in ranked {
         passed += entry.weight
-        if passed > target { return (Int32(entry.token), min(passed - target, target - passed + entry.weight) / before) }
+        if passed > target {
+            return (Int32(entry.token), min(passed - target, target - passed + entry.weight) / before)
+        }
     }
     return (Int32(ranked[ranked.count - 1].token), 0)
 }
@@ -167,7 +179,9 @@ func theSamplerEqualsItsNaiveTwin(vocabulary: Int) {
     var clear = 0
     for trial in 0..<60 {
         let random = CounterRandom(seed: UInt64(trial), stream: 5)
-        func choice(_ lane: UInt32, of count: Int) -> Int { Int(random.uniform(at: 0, lane: lane) * Double(count)) }
+        func choice(_ lane: UInt32, of count: Int) -> Int {
+            Int(random.uniform(at: 0, lane: lane) * Double(count))
+        }
         var p = SamplingParameters()
         p.temperature = [0.3, 0.7, 1, 2.5][choice(0, of: 4)]
         p.topK = [nil, nil, 1, 5, 200][choice(1, of: 5)]
@@ -177,7 +191,8 @@ func theSamplerEqualsItsNaiveTwin(vocabulary: Int) {
         let logits = row(vocabulary, seed: UInt64(trial), spread: [0, 0.01, 4, 40][choice(4, of: 4)])
         for position in 0..<4 {
             let wish = naive(logits, p, position: position)
-            guard wish.margin > 1e-9 else { continue }  // a draw on a border is decided by the twin's rounding
+            // a draw on a border is decided by the twin's rounding
+            guard wish.margin > 1e-9 else { continue }
             clear += 1
             #expect(sample(logits, p, position: position) == wish.token, "trial \(trial), \(p)")
         }
@@ -188,7 +203,9 @@ func theSamplerEqualsItsNaiveTwin(vocabulary: Int) {
 // MARK: distribution
 
 /// Σ (observed − expected)² / expected of 20 000 draws against `shares`.
-private func chiSquare(_ logits: [Float], _ parameters: SamplingParameters, against shares: [Double]) -> Double {
+private func chiSquare(_ logits: [Float], _ parameters: SamplingParameters, against shares: [Double])
+    -> Double
+{
     var counts = [Int](repeating: 0, count: logits.count)
     for position in 0..<20_000 { counts[Int(sample(logits, parameters, position: position))] += 1 }
     return zip(counts, shares).reduce(0) { sum, pair in

@@ -12,8 +12,9 @@ import Testing
 private let spoiled: [(name: String, spoil: @Sendable (inout SamplingParameters) -> Void)] = [
     ("temperature", { $0.temperature = -0.1 }), ("temperature", { $0.temperature = .nan }),
     ("temperature", { $0.temperature = .infinity }), ("top_k", { $0.topK = 0 }), ("top_p", { $0.topP = 0 }),
-    ("top_p", { $0.topP = 1.01 }), ("top_p", { $0.topP = .nan }), ("min_p", { $0.minP = -0.1 }), ("min_p", { $0.minP = 1.1 }),
-    ("repetition_penalty", { $0.repetitionPenalty = 0 }), ("repetition_penalty", { $0.repetitionPenalty = .infinity }),
+    ("top_p", { $0.topP = 1.01 }), ("top_p", { $0.topP = .nan }), ("min_p", { $0.minP = -0.1 }),
+    ("min_p", { $0.minP = 1.1 }), ("repetition_penalty", { $0.repetitionPenalty = 0 }),
+    ("repetition_penalty", { $0.repetitionPenalty = .infinity }),
     ("frequency_penalty", { $0.frequencyPenalty = 2.1 }), ("presence_penalty", { $0.presencePenalty = .nan }),
     ("min_tokens", { $0.minimumTokens = -1 }), ("stop_token_ids", { $0.stopTokens = [4] }),
     ("logit_bias", { $0.logitBias = [TokenBias(token: -1, bias: 0)] }),

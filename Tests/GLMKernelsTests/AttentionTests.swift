@@ -9,10 +9,14 @@ private final class PagedRows {
     init(count: Int, width: Int, seed: UInt64) throws {
         var owners: [GuardedBytes] = []
         for first in stride(from: 0, to: max(1, count), by: KeyRows.pageTokens) {
-            owners.append(try activations(min(KeyRows.pageTokens, max(1, count - first)) * width, seed: seed &+ UInt64(first)))
+            owners.append(
+                try activations(
+                    min(KeyRows.pageTokens, max(1, count - first)) * width, seed: seed &+ UInt64(first)))
         }
         pages = .allocate(capacity: owners.count)
-        for (index, owner) in owners.enumerated() { (pages + index).initialize(to: UnsafePointer(owner.floats)) }
+        for (index, owner) in owners.enumerated() {
+            (pages + index).initialize(to: UnsafePointer(owner.floats))
+        }
         self.owners = owners
     }
 
@@ -22,10 +26,13 @@ private final class PagedRows {
 /// heads, width, latent width, rows in the cache, positions read.
 private let shapes: [(Int, Int, Int, Int, [Int32]?)] = [
     (1, 1, 1, 1, nil), (2, 17, 16, 7, nil), (7, 31, 9, 65, nil), (6, 64, 64, 129, [0, 3, 64, 65, 127, 128]),
-    (13, 130, 127, 200, [199]), (5, 48, 40, 70, [1, 2, 3, 4, 5, 60, 61, 62, 63, 64, 65, 66, 67, 68]), (64, 576, 512, 130, nil),
+    (13, 130, 127, 200, [199]), (5, 48, 40, 70, [1, 2, 3, 4, 5, 60, 61, 62, 63, 64, 65, 66, 67, 68]),
+    (64, 576, 512, 130, nil),
 ]
 
-private func attend(_ level: InstructionSet, _ shape: (Int, Int, Int, Int, [Int32]?), heads: Range<Int>, naive: Bool) throws
+private func attend(
+    _ level: InstructionSet, _ shape: (Int, Int, Int, Int, [Int32]?), heads: Range<Int>, naive: Bool
+) throws
     -> [Float]
 {
     let (allHeads, width, latent, count, positions) = shape
@@ -60,7 +67,8 @@ func attentionEqualsItsTwin(level: InstructionSet, index: Int) throws {
     // Heads cut in two give the same.
     let half = shape.0 / 2
     if half > 0 {
-        let parts = try attend(level, shape, heads: 0..<half, naive: false)
+        let parts =
+            try attend(level, shape, heads: 0..<half, naive: false)
             + attend(level, shape, heads: half..<shape.0, naive: false)
         #expect(bits(parts) == bits(fast))
     }
@@ -75,7 +83,10 @@ func attentionIsCloseToExact(level: InstructionSet) throws {
     let fast = try attend(level, (heads, width, latent, count, nil), heads: 0..<heads, naive: false)
     for h in 0..<heads {
         let scores = (0..<count).map { j in
-            0.3 * (0..<width).reduce(0.0) { $0 + Double(query.floats[h * width + $1]) * Double(keys.row(j)[$1]) }
+            0.3
+                * (0..<width).reduce(0.0) {
+                    $0 + Double(query.floats[h * width + $1]) * Double(keys.row(j)[$1])
+                }
         }
         let weights = scores.map { power(scores.max() ?? 0, $0) }
         let total = weights.reduce(0, +)
@@ -114,15 +125,15 @@ func indexScoresEqualTheirTwin(level: InstructionSet, shape: (heads: Int, dim: I
     let score = { (ranges: [Range<Int>], output: UnsafeMutablePointer<Float>) in
         for range in ranges {
             Kernels.table(level).indexScores(
-                query: query.floats, headWeights: weights.floats, heads: shape.heads, dim: shape.dim, scale: 0.2, keys: keys,
-                range: range, output: output)
+                query: query.floats, headWeights: weights.floats, heads: shape.heads, dim: shape.dim,
+                scale: 0.2, keys: keys, range: range, output: output)
         }
     }
     let whole = try results(shape.count) { score([0..<shape.count], $0) }
     let twin = try results(shape.count) {
         NaiveKernels(level).indexScores(
-            query: query.floats, headWeights: weights.floats, heads: shape.heads, dim: shape.dim, scale: 0.2, keys: keys,
-            range: 0..<shape.count, output: $0)
+            query: query.floats, headWeights: weights.floats, heads: shape.heads, dim: shape.dim, scale: 0.2,
+            keys: keys, range: 0..<shape.count, output: $0)
     }
     #expect(bits(whole) == bits(twin))
     let cut = shape.count / 3

@@ -15,8 +15,8 @@ private func run(_ level: InstructionSet, threads: Int, transposed: Bool) throws
     let outputs = try zip(tokens, outer).map { try GuardedBytes(count: $0 * $1 * 4) }
     let groups = matrices.indices.map {
         ProductGroup(
-            weight: matrices[$0].view, x: inputs[$0].floats, tokens: tokens[$0], xStride: inner[$0], y: outputs[$0].floats,
-            yStride: outer[$0])
+            weight: matrices[$0].view, x: inputs[$0].floats, tokens: tokens[$0], xStride: inner[$0],
+            y: outputs[$0].floats, yStride: outer[$0])
     }
     withExtendedLifetime((matrices, inputs, outputs)) {
         if transposed { compute.transposedProduct(groups) } else { compute.product(groups) }

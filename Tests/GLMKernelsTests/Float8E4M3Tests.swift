@@ -4,7 +4,9 @@ import Testing
 /// The value of a code from the definition: (−1)^s · 2^(e−7) · (1 + m/8), subnormals 2^−6 · m/8.
 private func definition(_ code: UInt8) -> Double {
     let exponent = Int(code >> 3 & 15), mantissa = Double(code & 7) / 8
-    let magnitude = exponent == 0 ? mantissa * 0x1p-6 : (1 + mantissa) * (0..<exponent).reduce(0x1p-7) { value, _ in value * 2 }
+    let magnitude =
+        exponent == 0
+        ? mantissa * 0x1p-6 : (1 + mantissa) * (0..<exponent).reduce(0x1p-7) { value, _ in value * 2 }
     return code < 0x80 ? magnitude : -magnitude
 }
 
@@ -21,7 +23,8 @@ private func definition(_ code: UInt8) -> Double {
     }
 }
 
-/// Every positive Float32 that can be a rounding boundary, and its neighbours, against a search of the nearest code.
+/// Every positive Float32 that can be a rounding boundary, and its neighbours, against a search of the
+/// nearest code.
 @Test func encodingRoundsToNearestEven() {
     for code in 0..<UInt8(0x7e) {
         let low = Float8E4M3.decode(code), high = Float8E4M3.decode(code + 1)

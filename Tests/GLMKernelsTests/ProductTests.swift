@@ -12,7 +12,8 @@ private func product(
     }
 }
 
-private func naive(_ level: InstructionSet, _ w: WeightView, _ x: GuardedBytes, tokens: Int) throws -> [Float] {
+private func naive(_ level: InstructionSet, _ w: WeightView, _ x: GuardedBytes, tokens: Int) throws -> [Float]
+{
     try results(tokens * w.rows) { y in
         NaiveKernels(level).product(
             w, rows: 0..<w.rows, x: x.floats, tokens: tokens, xStride: w.columns, y: y, yStride: w.rows)
@@ -24,11 +25,15 @@ private let awkward = [1, 7, 8, 9, 15, 16, 17, 127, 129, 130, 576]
 @Test(arguments: levels, WeightView.Format.allCases)
 func productEqualsItsTwin(level: InstructionSet, format: WeightView.Format) throws {
     for columns in awkward {
-        for (rows, tokens) in [(1, 1), (4, 1), (7, 1), (5, 2), (9, 3), (3, 4), (6, 5), (4, 6), (5, 7), (2, 13), (3, 49)] {
+        for (rows, tokens) in [
+            (1, 1), (4, 1), (7, 1), (5, 2), (9, 3), (3, 4), (6, 5), (4, 6), (5, 7), (2, 13), (3, 49),
+        ] {
             let w = try StoredMatrix(format, rows: rows, columns: columns, padding: columns % 3)
             let x = try activations(tokens * columns)
             let fast = try product(level, w.view, x, tokens: tokens)
-            #expect(try bits(fast) == bits(naive(level, w.view, x, tokens: tokens)), "[\(rows), \(columns)] × \(tokens)")
+            #expect(
+                try bits(fast) == bits(naive(level, w.view, x, tokens: tokens)),
+                "[\(rows), \(columns)] × \(tokens)")
         }
     }
 }
@@ -63,9 +68,10 @@ func productIsCloseToExact(level: InstructionSet, format: WeightView.Format) thr
 @Test(arguments: levels)
 func blocksOfAnyShape(level: InstructionSet) throws {
     let shapes = [
-        StoredMatrix.Blocks(), .init(rows: 1, columns: 16), .init(rows: 3, columns: 5), .init(rows: 128, columns: 48),
-        .init(rowOrigin: 126, columnOrigin: 112), .init(rowOrigin: 127, columnOrigin: 121),
-        .init(rows: 5, columns: 130, rowOrigin: 3, columnOrigin: 1), .init(columnOrigin: 64),
+        StoredMatrix.Blocks(), .init(rows: 1, columns: 16), .init(rows: 3, columns: 5),
+        .init(rows: 128, columns: 48), .init(rowOrigin: 126, columnOrigin: 112),
+        .init(rowOrigin: 127, columnOrigin: 121), .init(rows: 5, columns: 130, rowOrigin: 3, columnOrigin: 1),
+        .init(columnOrigin: 64),
     ]
     for blocks in shapes {
         for (columns, tokens) in [(300, 1), (300, 2), (300, 8), (17, 1), (700, 7)] {
@@ -74,11 +80,19 @@ func blocksOfAnyShape(level: InstructionSet) throws {
             let fast = try product(level, w.view, x, tokens: tokens)
             let exact = try w.dequantised()
             #expect(bits(fast) == (try bits(naive(level, w.view, x, tokens: tokens))), "\(blocks) \(columns)")
-            #expect(bits(fast) == (try bits(product(level, exact.view, x, tokens: tokens))), "\(blocks) \(columns)")
+            #expect(
+                bits(fast) == (try bits(product(level, exact.view, x, tokens: tokens))),
+                "\(blocks) \(columns)")
             // Negative control: blocks that begin elsewhere, or are larger, are noticed.
             var shifted = w.view
-            if blocks.columnOrigin > 0 { shifted.scales?.columnOrigin -= 1 } else { shifted.scales?.blockColumns += 16 }
-            if columns > blocks.columns { #expect(bits(fast) != (try bits(product(level, shifted, x, tokens: tokens)))) }
+            if blocks.columnOrigin > 0 {
+                shifted.scales?.columnOrigin -= 1
+            } else {
+                shifted.scales?.blockColumns += 16
+            }
+            if columns > blocks.columns {
+                #expect(bits(fast) != (try bits(product(level, shifted, x, tokens: tokens))))
+            }
         }
     }
 }
@@ -88,7 +102,8 @@ func blocksOfAnyShape(level: InstructionSet) throws {
 func allFloat8CodesInProducts(level: InstructionSet, tokens: Int) throws {
     let bytes = try GuardedBytes(count: 256)
     for code in 0..<256 {
-        bytes.base.storeBytes(of: UInt8(code) & 0x7f == 0x7f ? 0 : UInt8(code), toByteOffset: code, as: UInt8.self)
+        bytes.base.storeBytes(
+            of: UInt8(code) & 0x7f == 0x7f ? 0 : UInt8(code), toByteOffset: code, as: UInt8.self)
     }
     for scale in [1, 0.1, 255.9, 1e-30, 0x1p-140, -3] as [Float] {
         let table = try GuardedBytes([scale])
@@ -100,7 +115,9 @@ func allFloat8CodesInProducts(level: InstructionSet, tokens: Int) throws {
         for code in 0..<256 where code & 0x7f != 0x7f {
             // The sum of 16 lanes that starts from +0 turns −0 into +0.
             let expected = Float8E4M3.decode(UInt8(code)) * scale + 0
-            for t in 0..<tokens { #expect(y[t * 256 + code].bitPattern == expected.bitPattern, "\(code) × \(scale)") }
+            for t in 0..<tokens {
+                #expect(y[t * 256 + code].bitPattern == expected.bitPattern, "\(code) × \(scale)")
+            }
         }
     }
 }
@@ -108,7 +125,9 @@ func allFloat8CodesInProducts(level: InstructionSet, tokens: Int) throws {
 @Test(arguments: levels, [1, 9])
 func allBFloat16CodesInProducts(level: InstructionSet, tokens: Int) throws {
     let bytes = try GuardedBytes(count: 65536 * 2 + 1)
-    for code in 0..<65536 { bytes.base.storeBytes(of: UInt16(code), toByteOffset: code * 2 + 1, as: UInt16.self) }
+    for code in 0..<65536 {
+        bytes.base.storeBytes(of: UInt16(code), toByteOffset: code * 2 + 1, as: UInt16.self)
+    }
     let w = WeightView(format: .bfloat16, base: bytes.base + 1, rows: 65536, columns: 1)
     let y = try product(level, w, try GuardedBytes([Float](repeating: 1, count: tokens)), tokens: tokens)
     var wrong = 0
@@ -140,7 +159,8 @@ func manyTokensEqualOneByOne(level: InstructionSet, format: WeightView.Format) t
 
 @Test(arguments: levels, WeightView.Format.allCases)
 func anyCutOfTheRowsIsEqual(level: InstructionSet, format: WeightView.Format) throws {
-    let w = try StoredMatrix(format, rows: 23, columns: 130, blocks: .init(rows: 8, columns: 64, rowOrigin: 5))
+    let w = try StoredMatrix(
+        format, rows: 23, columns: 130, blocks: .init(rows: 8, columns: 64, rowOrigin: 5))
     for tokens in [1, 8] {
         let x = try activations(tokens * 130)
         let whole = try product(level, w.view, x, tokens: tokens)
@@ -149,11 +169,14 @@ func anyCutOfTheRowsIsEqual(level: InstructionSet, format: WeightView.Format) th
         }
         let part = w.view.rows(7..<18)
         let y = try product(level, part, x, tokens: tokens)
-        for t in 0..<tokens { #expect(bits(Array(y[t * 11..<t * 11 + 11])) == bits(Array(whole[t * 23 + 7..<t * 23 + 18]))) }
+        for t in 0..<tokens {
+            #expect(bits(Array(y[t * 11..<t * 11 + 11])) == bits(Array(whole[t * 23 + 7..<t * 23 + 18])))
+        }
     }
 }
 
-/// Negative control of the twin itself: two accumulators taken in turn, the usual way to hide latency, are another order.
+/// Negative control of the twin itself: two accumulators taken in turn, the usual way to hide latency, are
+/// another order.
 @Test(arguments: levels)
 func twoAccumulatorsAreNoticed(level: InstructionSet) throws {
     let w = try StoredMatrix(.float32, rows: 1, columns: 512)
@@ -179,6 +202,8 @@ func twoAccumulatorsAreNoticed(level: InstructionSet) throws {
 func emptyProducts(level: InstructionSet) throws {
     let w = try StoredMatrix(.float32, rows: 5, columns: 0)
     let x = try activations(0)
-    for tokens in [1, 9] { #expect(try product(level, w.view, x, tokens: tokens) == [Float](repeating: 0, count: tokens * 5)) }
+    for tokens in [1, 9] {
+        #expect(try product(level, w.view, x, tokens: tokens) == [Float](repeating: 0, count: tokens * 5))
+    }
     #expect(try product(level, w.view, x, tokens: 0) == [])
 }

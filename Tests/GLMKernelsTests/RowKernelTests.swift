@@ -14,11 +14,17 @@ private let counts = [1, 7, 8, 9, 15, 16, 17, 63, 64, 127, 129, 130, 576]
 /// Runs a kernel and its twin on the same rows and compares the bits.
 private func compare(
     _ level: InstructionSet, _ count: Int, outputs: Int? = nil,
-    _ fast: (Kernels, UnsafePointer<Float>, UnsafePointer<Float>, UnsafePointer<Float>, UnsafeMutablePointer<Float>) -> Void,
-    _ naive: (NaiveKernels, UnsafePointer<Float>, UnsafePointer<Float>, UnsafePointer<Float>, UnsafeMutablePointer<Float>) ->
+    _ fast: (
+        Kernels, UnsafePointer<Float>, UnsafePointer<Float>, UnsafePointer<Float>, UnsafeMutablePointer<Float>
+    ) -> Void,
+    _ naive: (
+        NaiveKernels, UnsafePointer<Float>, UnsafePointer<Float>, UnsafePointer<Float>,
+        UnsafeMutablePointer<Float>
+    ) ->
         Void
 ) throws {
-    let a = try activations(count, seed: 1), b = try activations(count, seed: 2), c = try activations(count, seed: 3)
+    let a = try activations(count, seed: 1), b = try activations(count, seed: 2),
+        c = try activations(count, seed: 3)
     let fill = { (to: UnsafeMutablePointer<Float>) in to.update(from: c.floats, count: count) }
     let quick = try results(count) {
         fill($0)
@@ -48,17 +54,29 @@ func rowKernelsEqualTheirTwins(level: InstructionSet, n: Int) throws {
     } _: { k, a, b, _, y in
         k.siluMultiply(gate: a, up: b, count: n, output: y)
     }
-    try compare(level, n) { k, a, _, _, y in k.sigmoid(a, count: n, output: y) } _: { k, a, _, _, y in
+    try compare(level, n) { k, a, _, _, y in
+        k.sigmoid(a, count: n, output: y)
+    } _: { k, a, _, _, y in
         k.sigmoid(a, count: n, output: y)
     }
-    try compare(level, n) { k, a, b, _, y in k.add(a, b, count: n, output: y) } _: { k, a, b, _, y in
+    try compare(level, n) { k, a, b, _, y in
+        k.add(a, b, count: n, output: y)
+    } _: { k, a, b, _, y in
         k.add(a, b, count: n, output: y)
     }
-    try compare(level, n) { k, a, _, _, y in k.addScaled(a, factor: 0.37, count: n, into: y) } _: { k, a, _, _, y in
+    try compare(level, n) { k, a, _, _, y in
+        k.addScaled(a, factor: 0.37, count: n, into: y)
+    } _: { k, a, _, _, y in
         k.addScaled(a, factor: 0.37, count: n, into: y)
     }
-    try compare(level, n) { k, _, _, _, y in k.softmax(y, count: n) } _: { k, _, _, _, y in k.softmax(y, count: n) }
-    try compare(level, n) { k, a, b, _, y in k.rotateInterleaved(y, cosines: a, sines: b, pairs: n / 2) } _: { k, a, b, _, y in
+    try compare(level, n) { k, _, _, _, y in
+        k.softmax(y, count: n)
+    } _: { k, _, _, _, y in
+        k.softmax(y, count: n)
+    }
+    try compare(level, n) { k, a, b, _, y in
+        k.rotateInterleaved(y, cosines: a, sines: b, pairs: n / 2)
+    } _: { k, a, b, _, y in
         k.rotateInterleaved(y, cosines: a, sines: b, pairs: n / 2)
     }
 }
@@ -69,9 +87,12 @@ func normsMeetTheirDefinition(level: InstructionSet) throws {
     let x = try activations(n, seed: 1), w = try activations(n, seed: 2), b = try activations(n, seed: 3)
     let value = (0..<n).map { Double(x.floats[$0]) }
     let meanSquare = value.reduce(0) { $0 + $1 * $1 } / Double(n)
-    let rms = try results(n) { Kernels.table(level).rmsNorm(x.floats, weight: w.floats, epsilon: 1e-2, count: n, output: $0) }
+    let rms = try results(n) {
+        Kernels.table(level).rmsNorm(x.floats, weight: w.floats, epsilon: 1e-2, count: n, output: $0)
+    }
     for i in 0..<n {
-        #expect(abs(Double(rms[i]) - value[i] / (meanSquare + 1e-2).squareRoot() * Double(w.floats[i])) < 1e-6)
+        #expect(
+            abs(Double(rms[i]) - value[i] / (meanSquare + 1e-2).squareRoot() * Double(w.floats[i])) < 1e-6)
     }
     let mean = value.reduce(0, +) / Double(n)
     let variance = value.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(n)
@@ -80,7 +101,8 @@ func normsMeetTheirDefinition(level: InstructionSet) throws {
             x.floats, weight: w.floats, bias: b.floats, epsilon: 1e-2, count: n, output: $0)
     }
     for i in 0..<n {
-        let exact = (value[i] - mean) / (variance + 1e-2).squareRoot() * Double(w.floats[i]) + Double(b.floats[i])
+        let exact =
+            (value[i] - mean) / (variance + 1e-2).squareRoot() * Double(w.floats[i]) + Double(b.floats[i])
         #expect(abs(Double(layer[i]) - exact) < 1e-6)
     }
 }
@@ -123,8 +145,12 @@ func activationsAtTheEnds(level: InstructionSet) throws {
     let x: [Float] = [-.infinity, -200, 0, 200, .infinity, .nan]
     let s = try results(6) { k.sigmoid(x, count: 6, output: $0) }
     #expect(s[0] == 0 && s[1] == 0 && s[2] == 0.5 && s[3] == 1 && s[4] == 1 && s[5].isNaN)
-    let silu = try results(6) { k.siluMultiply(gate: [-200, -88, 0, 200, 88, -1000], up: [1, 1, 1, 1, 1, 1], count: 6, output: $0) }
-    #expect(silu[0] == 0 && abs(silu[1]) < 1e-36 && silu[2] == 0 && silu[3] == 200 && silu[4] == 88 && silu[5] == 0)
+    let silu = try results(6) {
+        k.siluMultiply(gate: [-200, -88, 0, 200, 88, -1000], up: [1, 1, 1, 1, 1, 1], count: 6, output: $0)
+    }
+    #expect(
+        silu[0] == 0 && abs(silu[1]) < 1e-36 && silu[2] == 0 && silu[3] == 200 && silu[4] == 88
+            && silu[5] == 0)
 }
 
 @Test(arguments: levels)

@@ -24,9 +24,13 @@ func selectionEqualsSorting(count: Int) {
     let smooth = (0..<count).map { _ in generator.float() }
     let coarse = (0..<count).map { _ in (generator.float() * 3).rounded() }
     let equal = [Float](repeating: 0.5, count: count)
-    let odd = (0..<count).map { _ in [Float.nan, -.infinity, .infinity, 0, -0.0, 1, -.nan][Int(generator.next() % 7)] }
+    let odd = (0..<count).map { _ in
+        [Float.nan, -.infinity, .infinity, 0, -0.0, 1, -.nan][Int(generator.next() % 7)]
+    }
     for scores in [smooth, coarse, equal, odd] {
-        for k in Set([0, 1, 2, count / 2, count - 1, count, count + 5]) { #expect(select(scores, k) == sorted(scores, k)) }
+        for k in Set([0, 1, 2, count / 2, count - 1, count, count + 5]) {
+            #expect(select(scores, k) == sorted(scores, k))
+        }
     }
 }
 

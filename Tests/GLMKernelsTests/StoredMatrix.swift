@@ -1,7 +1,8 @@
 import GLMKernels
 import Testing
 
-/// A matrix of random weights in memory that ends at a forbidden page, so that every test is also a test of its edges.
+/// A matrix of random weights in memory that ends at a forbidden page, so that every test is also a test of
+/// its edges.
 final class StoredMatrix {
     let view: WeightView
     private let bytes: GuardedBytes
@@ -17,7 +18,8 @@ final class StoredMatrix {
 
     /// `padding` elements lie between rows; the last row has none behind it.
     init(
-        _ format: WeightView.Format, rows: Int, columns: Int, padding: Int = 0, blocks: Blocks = Blocks(), seed: UInt64 = 1
+        _ format: WeightView.Format, rows: Int, columns: Int, padding: Int = 0, blocks: Blocks = Blocks(),
+        seed: UInt64 = 1
     ) throws {
         var generator = Sequence64(seed: seed &* 1_000_003 &+ UInt64(rows &* 4099 &+ columns))
         let stride = columns + padding
@@ -27,15 +29,18 @@ final class StoredMatrix {
             switch format {
             case .float32: bytes.base.storeBytes(of: generator.float(), toByteOffset: i * 4, as: Float.self)
             case .bfloat16:
-                bytes.base.storeBytes(of: BFloat16.encode(generator.float()), toByteOffset: i * 2, as: UInt16.self)
+                bytes.base.storeBytes(
+                    of: BFloat16.encode(generator.float()), toByteOffset: i * 2, as: UInt16.self)
             case .float8E4M3:
                 let code = UInt8(truncatingIfNeeded: generator.next())
-                bytes.base.storeBytes(of: Float8E4M3.isNaN(code) ? 0x38 : code, toByteOffset: i, as: UInt8.self)
+                bytes.base.storeBytes(
+                    of: Float8E4M3.isNaN(code) ? 0x38 : code, toByteOffset: i, as: UInt8.self)
             }
         }
         guard format == .float8E4M3 else {
             scales = nil
-            view = WeightView(format: format, base: bytes.base, rows: rows, columns: columns, rowStride: stride)
+            view = WeightView(
+                format: format, base: bytes.base, rows: rows, columns: columns, rowStride: stride)
             return
         }
         let across = (blocks.columnOrigin + columns + blocks.columns - 1) / blocks.columns
@@ -63,7 +68,8 @@ func activations(_ count: Int, seed: UInt64 = 2) throws -> GuardedBytes {
     return try GuardedBytes((0..<count).map { _ in generator.float() })
 }
 
-/// A result buffer of `count` floats that also ends at a forbidden page, filled with a value no kernel computes here.
+/// A result buffer of `count` floats that also ends at a forbidden page, filled with a value no kernel
+/// computes here.
 func results(_ count: Int, _ fill: (UnsafeMutablePointer<Float>) -> Void) throws -> [Float] {
     let buffer = try GuardedBytes([Float](repeating: -12345, count: count))
     fill(buffer.floats)

@@ -12,7 +12,8 @@ private func transposed(
     }
 }
 
-private func naive(_ level: InstructionSet, _ w: WeightView, _ x: GuardedBytes, tokens: Int) throws -> [Float] {
+private func naive(_ level: InstructionSet, _ w: WeightView, _ x: GuardedBytes, tokens: Int) throws -> [Float]
+{
     try results(tokens * w.columns) { y in
         NaiveKernels(level).transposedProduct(
             w, columns: 0..<w.columns, x: x.floats, tokens: tokens, xStride: w.rows, y: y, yStride: w.columns)
@@ -21,12 +22,16 @@ private func naive(_ level: InstructionSet, _ w: WeightView, _ x: GuardedBytes, 
 
 @Test(arguments: levels, WeightView.Format.allCases)
 func transposedEqualsItsTwin(level: InstructionSet, format: WeightView.Format) throws {
-    for (rows, columns) in [(1, 1), (7, 16), (8, 17), (9, 15), (129, 63), (130, 64), (192, 130), (257, 65), (3, 576)] {
+    for (rows, columns) in [
+        (1, 1), (7, 16), (8, 17), (9, 15), (129, 63), (130, 64), (192, 130), (257, 65), (3, 576),
+    ] {
         for tokens in [1, 2, 5, 6, 7, 13] {
             let w = try StoredMatrix(format, rows: rows, columns: columns, padding: rows % 2)
             let x = try activations(tokens * rows)
             let fast = try transposed(level, w.view, x, tokens: tokens)
-            #expect(try bits(fast) == bits(naive(level, w.view, x, tokens: tokens)), "[\(rows), \(columns)] × \(tokens)")
+            #expect(
+                try bits(fast) == bits(naive(level, w.view, x, tokens: tokens)),
+                "[\(rows), \(columns)] × \(tokens)")
         }
     }
 }
@@ -34,8 +39,8 @@ func transposedEqualsItsTwin(level: InstructionSet, format: WeightView.Format) t
 @Test(arguments: levels)
 func transposedBlocksOfAnyShape(level: InstructionSet) throws {
     for blocks in [
-        StoredMatrix.Blocks(rows: 3, columns: 5), .init(rows: 64, columns: 16), .init(rowOrigin: 127, columnOrigin: 121),
-        .init(rowOrigin: 100, columnOrigin: 112),
+        StoredMatrix.Blocks(rows: 3, columns: 5), .init(rows: 64, columns: 16),
+        .init(rowOrigin: 127, columnOrigin: 121), .init(rowOrigin: 100, columnOrigin: 112),
     ] {
         let w = try StoredMatrix(.float8E4M3, rows: 140, columns: 150, blocks: blocks)
         let exact = try w.dequantised()
@@ -46,7 +51,9 @@ func transposedBlocksOfAnyShape(level: InstructionSet) throws {
             #expect(try bits(fast) == bits(transposed(level, exact.view, x, tokens: tokens)), "\(blocks)")
             var shifted = w.view
             shifted.scales?.rowOrigin -= 1
-            if blocks.rowOrigin > 0 { #expect(bits(fast) != (try bits(transposed(level, shifted, x, tokens: tokens)))) }
+            if blocks.rowOrigin > 0 {
+                #expect(bits(fast) != (try bits(transposed(level, shifted, x, tokens: tokens))))
+            }
         }
     }
 }
