@@ -45,8 +45,10 @@ let foundation = try fastest(rounds: 3) { _ = try JSONSerialization.jsonObject(w
 print("| \(tensors) tensors, \(String(format: "%.1f", size)) MB | ms | MB/s |")
 print("|---|---|---|")
 for (name, seconds) in [
-    ("JSONDocument, duplicate check included", ours), ("the same, with all keys and values listed", ours + members),
+    ("JSONDocument, duplicate check included", ours),
+    ("the same, with all keys and values listed", ours + members),
     ("JSONSerialization", foundation),
 ] {
-    print("| \(name) | \(String(format: "%.1f", seconds * 1e3)) | \(String(format: "%.0f", size / seconds)) |")
+    print(
+        "| \(name) | \(String(format: "%.1f", seconds * 1e3)) | \(String(format: "%.0f", size / seconds)) |")
 }

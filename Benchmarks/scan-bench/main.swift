@@ -22,7 +22,8 @@ for round in 1...3 {
     let again = ContinuousClock.now
     let bytes = Double(checkpoint.byteCount)
     for (name, time) in [
-        ("open, round \(round)", opened - start), ("first scan", scanned - opened), ("again, pages mapped", again - scanned),
+        ("open, round \(round)", opened - start), ("first scan", scanned - opened),
+        ("again, pages mapped", again - scanned),
     ] {
         let seconds = Double(time.components.attoseconds) * 1e-18 + Double(time.components.seconds)
         let rate = (bytes / seconds / 1e7).rounded() / 100

@@ -49,7 +49,9 @@ package final class AtomicFile {
     }
 
     package func write(_ bytes: [UInt8]) throws(InputError) {
-        try bytes.withUnsafeBufferPointer { piece throws(InputError) in try write(UnsafeRawBufferPointer(piece)) }
+        try bytes.withUnsafeBufferPointer { piece throws(InputError) in
+            try write(UnsafeRawBufferPointer(piece))
+        }
     }
 
     /// Appends; small pieces are gathered, large ones go to the system as they are.
@@ -102,7 +104,9 @@ package final class AtomicFile {
     }
 
     private func flush() throws(InputError) {
-        try buffer.withUnsafeBufferPointer { piece throws(InputError) in try send(UnsafeRawBufferPointer(piece)) }
+        try buffer.withUnsafeBufferPointer { piece throws(InputError) in
+            try send(UnsafeRawBufferPointer(piece))
+        }
         buffer.removeAll(keepingCapacity: true)
     }
 

@@ -4,7 +4,8 @@
 ///
 /// Tensor names, vocabulary entries and JSON keys are kept in this type: `String` treats canonically equal texts
 /// ("é" in one scalar or in two) as the same key, and vocabulary entries need not be valid UTF-8.
-package struct ByteString: Hashable, Sendable, Comparable, ExpressibleByStringLiteral, CustomStringConvertible {
+package struct ByteString: Hashable, Sendable, Comparable, ExpressibleByStringLiteral, CustomStringConvertible
+{
     package var bytes: [UInt8]
 
     /// The UTF-8 form of `text`.

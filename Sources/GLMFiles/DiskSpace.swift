@@ -12,8 +12,11 @@ package enum DiskSpace {
     /// Bytes that a process without privileges may still write in `directory`.
     package static func available(in directory: String) throws(InputError) -> Int {
         var status = statvfs()
-        guard statvfs(directory, &status) == 0 else { throw .system(errno, path: directory, cannot: "look at") }
-        let (bytes, overflow) = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
+        guard statvfs(directory, &status) == 0 else {
+            throw .system(errno, path: directory, cannot: "look at")
+        }
+        let (bytes, overflow) = UInt64(status.f_bavail).multipliedReportingOverflow(
+            by: UInt64(status.f_frsize))
         return overflow ? .max : Int(clamping: bytes)
     }
 

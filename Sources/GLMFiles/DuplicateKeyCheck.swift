@@ -25,7 +25,8 @@ struct DuplicateKeyCheck {
         object: Int, tape: [JSONToken], base: UnsafePointer<UInt8>
     ) throws(JSONFailure) {
         collect(object: object, tape: tape, base: base)
-        let repeated = keys.count <= Self.pairwiseLimit
+        let repeated =
+            keys.count <= Self.pairwiseLimit
             ? repeatedPairwise(tape, base) : repeatedInTable(tape, base)
         if let repeated {
             let token = tape[keys[repeated]]

@@ -84,7 +84,8 @@ struct JSONToken {
 
     /// - Precondition: `start` and `end` are in `0..<JSONToken.limit`.
     init(_ kind: Kind, start: Int, end: Int) {
-        packed = kind.rawValue << 60 | UInt64(truncatingIfNeeded: start) << 30 | UInt64(truncatingIfNeeded: end)
+        packed =
+            kind.rawValue << 60 | UInt64(truncatingIfNeeded: start) << 30 | UInt64(truncatingIfNeeded: end)
     }
 
     var kind: Kind { Kind(rawValue: packed >> 60) ?? .null }

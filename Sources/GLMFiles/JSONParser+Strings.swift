@@ -1,6 +1,5 @@
 // Strings of a JSON text: control characters, escapes, UTF-8. Nothing is unescaped before it is asked for.
 
-
 extension JSONParser {
     /// Checks the string whose opening quote is at the position, and moves past its closing quote.
     mutating func string() throws(JSONFailure) -> JSONToken {

@@ -11,12 +11,14 @@ struct JSONParser {
     private var duplicates = DuplicateKeyCheck()
 
     /// The tape of a whole text.
-    static func tape(of bytes: UnsafeBufferPointer<UInt8>, entryLimit: Int) throws(JSONFailure) -> [JSONToken] {
+    static func tape(of bytes: UnsafeBufferPointer<UInt8>, entryLimit: Int) throws(JSONFailure) -> [JSONToken]
+    {
         guard let base = bytes.baseAddress, !bytes.isEmpty else {
             throw JSONFailure(offset: 0, reason: .refused("an empty text", expected: "a JSON value"))
         }
         guard bytes.count < JSONToken.limit else {
-            throw JSONFailure(offset: 0, reason: .refused("a text of 1 GiB or more", expected: "a smaller JSON text"))
+            throw JSONFailure(
+                offset: 0, reason: .refused("a text of 1 GiB or more", expected: "a smaller JSON text"))
         }
         var parser = JSONParser(base: base, count: bytes.count, entryLimit: entryLimit)
         try parser.wholeText()
@@ -85,7 +87,8 @@ struct JSONParser {
     private mutating func open(_ kind: JSONToken.Kind, depth: Int) throws(JSONFailure) -> Int {
         guard depth <= JSONDocument.maximumDepth else {
             throw JSONFailure(
-                offset: position, reason: .refused("a container inside 128 others", expected: "at most 128 levels"))
+                offset: position,
+                reason: .refused("a container inside 128 others", expected: "at most 128 levels"))
         }
         try append(JSONToken(kind, start: position, end: 0))
         position += 1

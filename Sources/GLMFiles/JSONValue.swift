@@ -53,7 +53,8 @@ package struct JSONValue: Sendable {
                 let digit = Int(byte - UInt8(ascii: "0"))
                 let (tenfold, overflow) = value.multipliedReportingOverflow(by: 10)
                 let (next, carry) =
-                    negative ? tenfold.subtractingReportingOverflow(digit) : tenfold.addingReportingOverflow(digit)
+                    negative
+                    ? tenfold.subtractingReportingOverflow(digit) : tenfold.addingReportingOverflow(digit)
                 guard !overflow, !carry else { return nil }
                 value = next
             }

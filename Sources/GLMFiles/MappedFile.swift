@@ -49,7 +49,9 @@ package final class MappedFile: @unchecked Sendable {
             return MappedFile(path: path, bytes: UnsafeRawBufferPointer(start: nil, count: 0))
         }
         let pages = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0)
-        guard let pages, pages != MAP_FAILED else { throw .system(errno, path: path, cannot: "map into memory") }
+        guard let pages, pages != MAP_FAILED else {
+            throw .system(errno, path: path, cannot: "map into memory")
+        }
         return MappedFile(path: path, bytes: UnsafeRawBufferPointer(start: pages, count: size))
     }
 

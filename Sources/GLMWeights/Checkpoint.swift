@@ -25,7 +25,8 @@ package final class Checkpoint: Sendable {
         for (place, tensor) in tensors.enumerated() {
             if let earlier = places.updateValue(place, forKey: tensor.name) {
                 throw tensor.refusal(
-                    found: "a tensor that \(tensors[earlier].file) has too", expected: "each name in one file")
+                    found: "a tensor that \(tensors[earlier].file) has too", expected: "each name in one file"
+                )
             }
         }
         self.places = places
@@ -46,7 +47,8 @@ package final class Checkpoint: Sendable {
         let files = names.contains(single) ? [single] : names.filter { $0.hasSuffix(".safetensors") }
         guard !files.isEmpty else {
             throw InputError(
-                .noSuchFile, file: directory, found: names.isEmpty ? "an empty directory" : "no safetensors file in it",
+                .noSuchFile, file: directory,
+                found: names.isEmpty ? "an empty directory" : "no safetensors file in it",
                 expected: "\(single), or \(indexName) and the files it names")
         }
         return try Checkpoint(directory: directory, files: open(files, in: directory))
@@ -64,7 +66,8 @@ package final class Checkpoint: Sendable {
     /// The place of `name` in `tensors`.
     func place(of name: ByteString) -> Int? { places[name] }
 
-    private static func open(_ names: [String], in directory: String) throws(InputError) -> [SafetensorsFile] {
+    private static func open(_ names: [String], in directory: String) throws(InputError) -> [SafetensorsFile]
+    {
         var files: [SafetensorsFile] = []
         for name in names { files.append(try SafetensorsFile.open(path: directory + "/" + name)) }
         return files
@@ -78,7 +81,8 @@ package final class Checkpoint: Sendable {
                 continue
             }
             guard tensor.file == path(of: file) else {
-                throw tensor.refusal(found: "a tensor of this file", expected: "\(file), as \(Self.indexName) says")
+                throw tensor.refusal(
+                    found: "a tensor of this file", expected: "\(file), as \(Self.indexName) says")
             }
         }
         guard missing.isEmpty else {

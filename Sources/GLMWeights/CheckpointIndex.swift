@@ -23,7 +23,8 @@ package struct CheckpointIndex: Sendable {
     package init(_ root: JSONValue, path: String) throws(InputError) {
         guard let weightMap = root["weight_map"], weightMap.kind == .object else {
             throw InputError(
-                .badInput, file: path, subject: "weight_map", found: root["weight_map"].map { "\($0.kind)" } ?? "nothing",
+                .badInput, file: path, subject: "weight_map",
+                found: root["weight_map"].map { "\($0.kind)" } ?? "nothing",
                 expected: "an object from tensor names to file names")
         }
         var map: [(name: ByteString, file: String)] = []
@@ -59,6 +60,8 @@ package struct CheckpointIndex: Sendable {
     /// A name that can only mean a file beside the index.
     private static func isPlain(_ name: String) -> Bool {
         !name.isEmpty && name != "." && name != ".." && name.utf8.count <= 255
-            && name.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7f && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "\\") }
+            && name.utf8.allSatisfy {
+                $0 >= 0x20 && $0 != 0x7f && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "\\")
+            }
     }
 }

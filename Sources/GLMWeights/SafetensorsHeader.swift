@@ -38,7 +38,8 @@ package struct SafetensorsHeader: Sendable {
         let document = unsafe try JSONDocument(parsing: text, source: "\(path): header")
         guard document.root.kind == .object else {
             throw InputError(
-                .badInput, file: path, subject: "header", found: "\(document.root.kind)", expected: "an object")
+                .badInput, file: path, subject: "header", found: "\(document.root.kind)",
+                expected: "an object")
         }
         var entries: [Entry] = []
         var metadata: [(key: ByteString, value: ByteString)] = []
@@ -46,21 +47,26 @@ package struct SafetensorsHeader: Sendable {
             if name == "__metadata__" {
                 metadata = try Self.metadata(value, path)
             } else {
-                entries.append(try EntryReader(name, value, path, dataStart: 8 + length, fileSize: file.count).entry())
+                entries.append(
+                    try EntryReader(name, value, path, dataStart: 8 + length, fileSize: file.count).entry())
             }
         }
         entries.sort {
-            ($0.range.lowerBound, $0.range.upperBound, $0.name) < ($1.range.lowerBound, $1.range.upperBound, $1.name)
+            ($0.range.lowerBound, $0.range.upperBound, $0.name) < (
+                $1.range.lowerBound, $1.range.upperBound, $1.name
+            )
         }
         try Self.requireContiguous(entries, dataStart: 8 + length, fileSize: file.count, path)
         self.entries = entries
         self.metadata = metadata
     }
 
-    private static func headerLength(_ file: UnsafeRawBufferPointer, _ path: String) throws(InputError) -> Int {
+    private static func headerLength(_ file: UnsafeRawBufferPointer, _ path: String) throws(InputError) -> Int
+    {
         guard file.count >= 8 else {
             throw InputError(
-                .badInput, file: path, found: "\(file.count) bytes", expected: "a safetensors file of at least 10",
+                .badInput, file: path, found: "\(file.count) bytes",
+                expected: "a safetensors file of at least 10",
                 remedy: "download the file again")
         }
         let length = unsafe UInt64(littleEndian: file.loadUnaligned(as: UInt64.self))
@@ -71,7 +77,8 @@ package struct SafetensorsHeader: Sendable {
         }
         guard length <= UInt64(file.count - 8) else {
             throw InputError(
-                .badInput, file: path, subject: "byte 0", found: "a header of \(length) bytes in a file of \(file.count)",
+                .badInput, file: path, subject: "byte 0",
+                found: "a header of \(length) bytes in a file of \(file.count)",
                 expected: "a complete safetensors file", remedy: "download the file again")
         }
         return Int(length)
@@ -83,7 +90,8 @@ package struct SafetensorsHeader: Sendable {
         var result: [(key: ByteString, value: ByteString)] = []
         func refusal(_ value: JSONValue) -> InputError {
             InputError(
-                .badInput, file: path, subject: "__metadata__ (header byte \(value.offset))", found: "\(value.kind)",
+                .badInput, file: path, subject: "__metadata__ (header byte \(value.offset))",
+                found: "\(value.kind)",
                 expected: "an object of strings")
         }
         guard value.kind == .object else { throw refusal(value) }
@@ -110,7 +118,8 @@ package struct SafetensorsHeader: Sendable {
             if start > end {
                 throw InputError(
                     .badInput, file: path, subject: "tensor \(entry.name)",
-                    found: "a hole of \(start - end) bytes before it", expected: "tensors one after the other")
+                    found: "a hole of \(start - end) bytes before it", expected: "tensors one after the other"
+                )
             }
             end = entry.range.upperBound
         }
@@ -142,24 +151,29 @@ private struct EntryReader {
     func entry() throws(InputError) -> SafetensorsHeader.Entry {
         guard name.count <= SafetensorsHeader.nameLimit else {
             throw InputError(
-                .badInput, file: path, subject: "header byte \(value.offset)", found: "a name of \(name.count) bytes",
+                .badInput, file: path, subject: "header byte \(value.offset)",
+                found: "a name of \(name.count) bytes",
                 expected: "at most \(SafetensorsHeader.nameLimit)")
         }
         guard let dtype = value["dtype"], let shape = value["shape"], let offsets = value["data_offsets"],
             value.count == 3
         else {
-            throw refusal(value, found: value.kind == .object ? "other members" : "\(value.kind)",
+            throw refusal(
+                value, found: value.kind == .object ? "other members" : "\(value.kind)",
                 expected: "exactly dtype, shape and data_offsets")
         }
         let type = try elementType(dtype)
         let dimensions = try self.shape(shape)
         let range = try self.range(offsets)
         guard let size = type.byteCount(shape: dimensions) else {
-            throw refusal(shape, found: "shape \(dimensions) of \(type.rawValue), beyond 2^63 bytes", expected: "a size that can be")
+            throw refusal(
+                shape, found: "shape \(dimensions) of \(type.rawValue), beyond 2^63 bytes",
+                expected: "a size that can be")
         }
         guard size == range.count else {
             throw refusal(
-                offsets, found: "\(range.count) bytes", expected: "\(size) for shape \(dimensions) of \(type.rawValue)")
+                offsets, found: "\(range.count) bytes",
+                expected: "\(size) for shape \(dimensions) of \(type.rawValue)")
         }
         return SafetensorsHeader.Entry(name: name, type: type, shape: dimensions, range: range)
     }
@@ -167,7 +181,9 @@ private struct EntryReader {
     private func elementType(_ dtype: JSONValue) throws(InputError) -> ElementType {
         guard let text = dtype.string, let type = ElementType(rawValue: text) else {
             let known = ElementType.allCases.map(\.rawValue).joined(separator: ", ")
-            throw refusal(dtype, found: "dtype \(dtype.string.map { "\"\($0)\"" } ?? "\(dtype.kind)")", expected: "one of \(known)")
+            throw refusal(
+                dtype, found: "dtype \(dtype.string.map { "\"\($0)\"" } ?? "\(dtype.kind)")",
+                expected: "one of \(known)")
         }
         return type
     }
@@ -193,15 +209,19 @@ private struct EntryReader {
 
     /// The place in the file.
     private func range(_ offsets: JSONValue) throws(InputError) -> Range<Int> {
-        let numbers = (offsets.kind == .array && offsets.count == 2 ? offsets.elements : nil)?.compactMap(\.integer) ?? []
+        let numbers =
+            (offsets.kind == .array && offsets.count == 2 ? offsets.elements : nil)?.compactMap(\.integer)
+            ?? []
         guard numbers.count == 2, 0 <= numbers[0], numbers[0] <= numbers[1] else {
             throw refusal(
-                offsets, found: "data_offsets that are no range", expected: "[begin, end] with 0 <= begin <= end")
+                offsets, found: "data_offsets that are no range",
+                expected: "[begin, end] with 0 <= begin <= end")
         }
         let available = fileSize - dataStart
         guard numbers[1] <= available else {
             throw refusal(
-                offsets, found: "bytes up to \(numbers[1]) of \(available) in the file", expected: "a complete file",
+                offsets, found: "bytes up to \(numbers[1]) of \(available) in the file",
+                expected: "a complete file",
                 remedy: "download the file again")
         }
         return dataStart + numbers[0]..<dataStart + numbers[1]

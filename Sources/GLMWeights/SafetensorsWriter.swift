@@ -51,7 +51,8 @@ package final class SafetensorsWriter {
         precondition(Set(tensors.map(\.name)).count == tensors.count, "two tensors of one name")
         var members: [JSON.Member] = []
         if !metadata.isEmpty {
-            members.append(JSON.Member("__metadata__", .object(metadata.map { JSON.Member($0.0, .string($0.1)) })))
+            members.append(
+                JSON.Member("__metadata__", .object(metadata.map { JSON.Member($0.0, .string($0.1)) })))
         }
         var offset = 0
         for tensor in tensors {
@@ -60,7 +61,8 @@ package final class SafetensorsWriter {
                 JSON.Member(
                     tensor.name.description,
                     [
-                        "dtype": .string(tensor.type.rawValue), "shape": .array(tensor.shape.map { .integer($0) }),
+                        "dtype": .string(tensor.type.rawValue),
+                        "shape": .array(tensor.shape.map { .integer($0) }),
                         "data_offsets": [.integer(offset), .integer(end)],
                     ]))
             offset = end

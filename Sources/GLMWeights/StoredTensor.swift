@@ -49,7 +49,8 @@ package struct StoredTensor: @unchecked Sendable {
         func read<Element: FixedWidthInteger & BitwiseCopyable>(_: Element.Type) -> [Int] {
             (0..<count).map { index in
                 let offset = index * MemoryLayout<Element>.size
-                return unsafe Int(Element(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: Element.self)))
+                return unsafe Int(
+                    Element(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: Element.self)))
             }
         }
         switch type {
@@ -66,7 +67,9 @@ package struct StoredTensor: @unchecked Sendable {
 
     /// An error about this tensor.
     func refusal(found: String, expected: String?, remedy: String? = nil) -> InputError {
-        InputError(.badInput, file: file, subject: "tensor \(name)", found: found, expected: expected, remedy: remedy)
+        InputError(
+            .badInput, file: file, subject: "tensor \(name)", found: found, expected: expected, remedy: remedy
+        )
     }
 
     /// - Precondition: `target` has `count` places.
@@ -75,7 +78,8 @@ package struct StoredTensor: @unchecked Sendable {
         switch type {
         case .float32:
             for index in 0..<count {
-                let bits = unsafe UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: index * 4, as: UInt32.self))
+                let bits = unsafe UInt32(
+                    littleEndian: bytes.loadUnaligned(fromByteOffset: index * 4, as: UInt32.self))
                 unsafe target[index] = Float(bitPattern: bits)
             }
         case .bfloat16:

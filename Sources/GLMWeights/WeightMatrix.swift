@@ -35,7 +35,8 @@ public struct WeightMatrix: @unchecked Sendable {
     /// - Precondition: `tensor` has two dimensions and at least one element.
     public init(_ tensor: Tensor) {
         precondition(tensor.shape.count == 2 && !tensor.values.isEmpty, "shape \(tensor.shape)")
-        self.init(owning: FloatStorage(copying: tensor.values), rows: tensor.shape[0], columns: tensor.shape[1])
+        self.init(
+            owning: FloatStorage(copying: tensor.values), rows: tensor.shape[0], columns: tensor.shape[1])
     }
 
     /// Stands for a tensor that the checkpoint lacks, until ``WeightScope/finish()`` says so; must not be multiplied by.
@@ -59,11 +60,17 @@ public struct WeightMatrix: @unchecked Sendable {
     ///   - blockRows: height of a block; the last block of a column may be shorter.
     ///   - blockColumns: width of a block.
     /// - Precondition: the shapes agree; there is at least one element.
-    public init(codes: [UInt8], scales multipliers: Tensor, rows: Int, columns: Int, blockRows: Int, blockColumns: Int) {
-        precondition(rows > 0 && columns > 0 && codes.count == rows * columns, "\(codes.count) codes of \(rows) × \(columns)")
+    public init(
+        codes: [UInt8], scales multipliers: Tensor, rows: Int, columns: Int, blockRows: Int, blockColumns: Int
+    ) {
+        precondition(
+            rows > 0 && columns > 0 && codes.count == rows * columns,
+            "\(codes.count) codes of \(rows) × \(columns)")
         let grid = BlockShape(rows: blockRows, columns: blockColumns).grid(rows: rows, columns: columns)
         precondition(multipliers.shape == grid, "scales \(multipliers.shape), expected \(grid)")
-        precondition(multipliers.values.allSatisfy { abs($0) < 256 }, "a scale of magnitude 256 or more, or not a number")
+        precondition(
+            multipliers.values.allSatisfy { abs($0) < 256 },
+            "a scale of magnitude 256 or more, or not a number")
         let storage = FloatStorage(codes: codes, scales: multipliers.values)
         widened = storage
         (weights, scales) = (nil, nil)
@@ -72,7 +79,8 @@ public struct WeightMatrix: @unchecked Sendable {
             format: .float8E4M3, base: UnsafeRawPointer(storage.base + multipliers.values.count), rows: rows,
             columns: columns,
             scales: BlockScales(
-                base: UnsafeRawPointer(storage.base), stride: grid[1], blockRows: blockRows, blockColumns: blockColumns))
+                base: UnsafeRawPointer(storage.base), stride: grid[1], blockRows: blockRows,
+                blockColumns: blockColumns))
     }
 
     /// Every element as the kernels use it: the Float32 rounding of value × block scale. `[rows, columns]`
@@ -105,10 +113,12 @@ public struct WeightMatrix: @unchecked Sendable {
             let storage = try FloatStorage(widening: tensor)
             widened = storage
             unsafe view = WeightView(
-                format: .float32, base: UnsafeRawPointer(storage.base), rows: tensor.shape[0], columns: tensor.shape[1])
+                format: .float32, base: UnsafeRawPointer(storage.base), rows: tensor.shape[0],
+                columns: tensor.shape[1])
             return
         default:
-            throw tensor.refusal(found: "\(tensor.type.rawValue)", expected: "F32, BF16, F16 or F8_E4M3 with scales")
+            throw tensor.refusal(
+                found: "\(tensor.type.rawValue)", expected: "F32, BF16, F16 or F8_E4M3 with scales")
         }
         widened = nil
         unsafe view = WeightView(
@@ -160,7 +170,10 @@ package struct BlockShape: Sendable, Equatable {
 
     /// Blocks down and across a matrix, short ones at the edges counted.
     package func grid(rows: Int, columns: Int) -> [Int] {
-        [rows / self.rows + (rows % self.rows == 0 ? 0 : 1), columns / self.columns + (columns % self.columns == 0 ? 0 : 1)]
+        [
+            rows / self.rows + (rows % self.rows == 0 ? 0 : 1),
+            columns / self.columns + (columns % self.columns == 0 ? 0 : 1),
+        ]
     }
 }
 
@@ -184,7 +197,8 @@ private final class FloatStorage: @unchecked Sendable {
         guard let memory = unsafe malloc(max(1, tensor.count) * 4) else {
             throw InputError(
                 .inputOutput, file: tensor.file, subject: "tensor \(tensor.name)",
-                found: "no memory for \(tensor.count) values widened from F16", remedy: "store the weights as BF16")
+                found: "no memory for \(tensor.count) values widened from F16",
+                remedy: "store the weights as BF16")
         }
         unsafe base = memory.bindMemory(to: Float.self, capacity: tensor.count)
         unsafe try tensor.widen(into: UnsafeMutableBufferPointer(start: base, count: tensor.count))

@@ -107,7 +107,9 @@ private struct PageRange {
     /// Reads one byte of each page.
     func touch() {
         var all: UInt8 = 0
-        for offset in unsafe stride(from: 0, to: bytes.count, by: Self.pageSize) { unsafe all |= bytes[offset] }
+        for offset in unsafe stride(from: 0, to: bytes.count, by: Self.pageSize) {
+            unsafe all |= bytes[offset]
+        }
         withExtendedLifetime(all) {}
     }
 }

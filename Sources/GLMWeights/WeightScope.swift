@@ -24,7 +24,9 @@ package struct WeightScope: Sendable {
     ///
     /// - Parameter block: `weight_block_size` of the configuration; nil when it has none: then an FP8 tensor is refused.
     package init(_ checkpoint: Checkpoint, block: BlockShape?) {
-        self.init(prefix: "", block: block, checkpoint: checkpoint, record: ReadRecord(count: checkpoint.tensors.count))
+        self.init(
+            prefix: "", block: block, checkpoint: checkpoint,
+            record: ReadRecord(count: checkpoint.tensors.count))
     }
 
     private init(prefix: String, block: BlockShape?, checkpoint: Checkpoint, record: ReadRecord) {
@@ -50,7 +52,8 @@ package struct WeightScope: Sendable {
         guard tensor.type == .float8E4M3 else { return try WeightMatrix(tensor) }
         guard let block else {
             throw tensor.refusal(
-                found: "F8_E4M3", expected: "F32, BF16 or F16: config.json has no quantization_config with weight_block_size")
+                found: "F8_E4M3",
+                expected: "F32, BF16 or F16: config.json has no quantization_config with weight_block_size")
         }
         guard let place = checkpoint.place(of: ByteString(fullName(name) + Self.scaleSuffix)) else {
             throw tensor.refusal(
@@ -81,7 +84,9 @@ package struct WeightScope: Sendable {
     package func ignore(_ names: String...) {
         for name in names {
             for suffix in ["", Self.scaleSuffix] {
-                if let place = checkpoint.place(of: ByteString(fullName(name) + suffix)) { record.mark(place) }
+                if let place = checkpoint.place(of: ByteString(fullName(name) + suffix)) {
+                    record.mark(place)
+                }
             }
         }
     }

@@ -5,7 +5,9 @@ struct ByteStringTests {
     @Test func comparesBytes() {
         #expect(ByteString("\u{e9}") != ByteString("e\u{301}"))
         #expect(Set<ByteString>(["\u{e9}", "e\u{301}", "\u{e9}"]).count == 2)
-        #expect(ByteString("a") < "b" && ByteString("a") < "ab" && ByteString(bytes: [0x7f]) < ByteString(bytes: [0x80]))
+        #expect(
+            ByteString("a") < "b" && ByteString("a") < "ab"
+                && ByteString(bytes: [0x7f]) < ByteString(bytes: [0x80]))
     }
 
     @Test func textOnlyWhenValid() {

@@ -7,14 +7,16 @@ private func parse(_ text: String) throws -> JSONValue {
 
 struct JSONValueTests {
     @Test(arguments: [
-        ("0", 0), ("-0", 0), ("9223372036854775807", Int.max), ("-9223372036854775808", Int.min), ("-17", -17),
+        ("0", 0), ("-0", 0), ("9223372036854775807", Int.max), ("-9223372036854775808", Int.min),
+        ("-17", -17),
     ])
     func integersAreExact(_ literal: String, _ value: Int) throws {
         #expect(try parse(literal).integer == value)
     }
 
     @Test(arguments: [
-        "9223372036854775808", "-9223372036854775809", "1.0", "1e2", "99999999999999999999999", "\"1\"", "true",
+        "9223372036854775808", "-9223372036854775809", "1.0", "1e2", "99999999999999999999999", "\"1\"",
+        "true",
     ])
     func notIntegers(_ literal: String) throws {
         #expect(try parse(literal).integer == nil)

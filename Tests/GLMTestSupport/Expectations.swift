@@ -12,7 +12,8 @@ package func expectClose(
     sourceLocation: SourceLocation = #_sourceLocation
 ) {
     guard actual.count == expected.count else {
-        Issue.record("\(what): \(actual.count) values, expected \(expected.count)", sourceLocation: sourceLocation)
+        Issue.record(
+            "\(what): \(actual.count) values, expected \(expected.count)", sourceLocation: sourceLocation)
         return
     }
     var bad = 0
@@ -39,7 +40,8 @@ package func expectClose(
 
 /// Expects `body` to throw an `InputError` of `kind` whose one line contains every one of `parts`.
 package func expectRefused(
-    _ kind: InputError.Kind = .badInput, containing parts: String..., sourceLocation: SourceLocation = #_sourceLocation,
+    _ kind: InputError.Kind = .badInput, containing parts: String...,
+    sourceLocation: SourceLocation = #_sourceLocation,
     by body: () throws -> Void
 ) {
     do {

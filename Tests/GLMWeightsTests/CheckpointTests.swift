@@ -26,7 +26,8 @@ struct CheckpointTests {
         #expect(try Checkpoint.open(directory: directory.path).tensors.map(\.name) == ["b", "a", "c"])
         try directory.write("model.safetensors", file("single"))
         #expect(try Checkpoint.open(directory: directory.path).tensors.map(\.name) == ["single"])
-        try directory.write(indexName, index(["a": "x.safetensors", "b": "x.safetensors", "c": "y.safetensors"]))
+        try directory.write(
+            indexName, index(["a": "x.safetensors", "b": "x.safetensors", "c": "y.safetensors"]))
         let checkpoint = try Checkpoint.open(directory: directory.path)
         #expect(checkpoint.tensors.map(\.name) == ["b", "a", "c"])
         #expect(checkpoint["c"]?.file == directory.file("y.safetensors"))
@@ -39,7 +40,9 @@ struct CheckpointTests {
             _ = try Checkpoint.open(directory: directory.path)
         }
         try directory.write("config.json", "{}")
-        expectRefused(.noSuchFile, containing: "no safetensors file") { _ = try Checkpoint.open(directory: directory.path) }
+        expectRefused(.noSuchFile, containing: "no safetensors file") {
+            _ = try Checkpoint.open(directory: directory.path)
+        }
         expectRefused(.noSuchFile, containing: "missing", "No such file") {
             _ = try Checkpoint.open(directory: directory.file("missing"))
         }
@@ -47,11 +50,14 @@ struct CheckpointTests {
             _ = try Checkpoint.open(directory: directory.file("config.json"))
         }
         try directory.write("a.safetensors.12.partial", file("a"))
-        expectRefused(.noSuchFile, containing: "no safetensors file") { _ = try Checkpoint.open(directory: directory.path) }
+        expectRefused(.noSuchFile, containing: "no safetensors file") {
+            _ = try Checkpoint.open(directory: directory.path)
+        }
     }
 
     @Test(arguments: [
-        "../x.safetensors", "/etc/passwd", "", ".", "..", "a/x.safetensors", "x.safetensors\\u0000", "a\\\\b", "x\\n",
+        "../x.safetensors", "/etc/passwd", "", ".", "..", "a/x.safetensors", "x.safetensors\\u0000", "a\\\\b",
+        "x\\n",
         "./x.safetensors",
     ])
     func indexEntriesArePlainNames(_ name: String) throws {
@@ -67,28 +73,36 @@ struct CheckpointTests {
         let directory = try TemporaryDirectory()
         try directory.write("x.safetensors", file("a"))
         try directory.write("y.safetensors", file("b"))
-        func refused(_ map: KeyValuePairs<String, String>, _ part: String, _ kind: InputError.Kind = .badInput) throws {
+        func refused(
+            _ map: KeyValuePairs<String, String>, _ part: String, _ kind: InputError.Kind = .badInput
+        ) throws {
             try directory.write(indexName, index(map))
             expectRefused(kind, containing: part) { _ = try Checkpoint.open(directory: directory.path) }
         }
         try refused(["a": "x.safetensors", "b": "x.safetensors"], "1 tensors that their files lack: b")
-        try refused(["a": "y.safetensors", "b": "x.safetensors"], "a tensor of this file; expected y.safetensors")
+        try refused(
+            ["a": "y.safetensors", "b": "x.safetensors"], "a tensor of this file; expected y.safetensors")
         try refused(["a": "x.safetensors", "b": "y.safetensors", "c": "y.safetensors"], "lack: c")
         try directory.write("y.safetensors", file("b", "extra"))
-        try refused(["a": "x.safetensors", "b": "y.safetensors"], "1 tensors of the files are not in it: extra")
+        try refused(
+            ["a": "x.safetensors", "b": "y.safetensors"], "1 tensors of the files are not in it: extra")
         try refused(["a": "x.safetensors", "b": "z.safetensors"], "z.safetensors", .noSuchFile)
         try refused([:], "no tensor in it")
         try directory.write("y.safetensors", file("b", "a"))
-        try refused(["a": "x.safetensors", "b": "y.safetensors"], "a tensor that \(directory.file("x.safetensors")) has too")
+        try refused(
+            ["a": "x.safetensors", "b": "y.safetensors"],
+            "a tensor that \(directory.file("x.safetensors")) has too")
         try directory.write("y.safetensors", file("b"))
         try directory.write(indexName, index(["a": "x.safetensors", "b": "y.safetensors"]))
         #expect(try Checkpoint.open(directory: directory.path).tensors.count == 2)
     }
 
     @Test(arguments: [
-        ("{}", "weight_map: nothing"), (#"{"weight_map":[]}"#, "weight_map: array"), ("[]", "weight_map: nothing"),
+        ("{}", "weight_map: nothing"), (#"{"weight_map":[]}"#, "weight_map: array"),
+        ("[]", "weight_map: nothing"),
         (#"{"weight_map":{"a":1}}"#, "weight_map: a"), (#"{"weight_map":{"a":"x","a":"y"}}"#, "second time"),
-        (#"{"weight_map":{"a":"x"},}"#, "byte 24"), ("version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        (#"{"weight_map":{"a":"x"},}"#, "byte 24"),
+        ("version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
     ])
     func malformedIndex(_ text: String, _ part: String) throws {
         let directory = try TemporaryDirectory()
@@ -116,10 +130,14 @@ struct CheckpointTests {
         let other = try TemporaryDirectory()
         try other.directory("inner")
         try other.link("model.safetensors", to: "inner")
-        expectRefused(containing: "a directory; expected a regular file") { _ = try Checkpoint.open(directory: other.path) }
+        expectRefused(containing: "a directory; expected a regular file") {
+            _ = try Checkpoint.open(directory: other.path)
+        }
         let third = try TemporaryDirectory()
         mkfifo(third.file("model.safetensors"), 0o600)
-        expectRefused(containing: "a FIFO; expected a regular file") { _ = try Checkpoint.open(directory: third.path) }
+        expectRefused(containing: "a FIFO; expected a regular file") {
+            _ = try Checkpoint.open(directory: third.path)
+        }
         let fourth = try TemporaryDirectory()
         try fourth.link(indexName, to: "nothing")
         expectRefused(.noSuchFile, containing: indexName) { _ = try Checkpoint.open(directory: fourth.path) }
@@ -130,6 +148,7 @@ struct CheckpointTests {
         let map: [(name: ByteString, file: String)] = [("z\"", "y.safetensors"), ("a", "x.safetensors")]
         let path = try directory.write(indexName, CheckpointIndex.text(map, totalSize: 12))
         let index = try CheckpointIndex.load(path: path)
-        #expect(index.weightMap.map(\.name) == ["z\"", "a"] && index.files == ["x.safetensors", "y.safetensors"])
+        #expect(
+            index.weightMap.map(\.name) == ["z\"", "a"] && index.files == ["x.safetensors", "y.safetensors"])
     }
 }

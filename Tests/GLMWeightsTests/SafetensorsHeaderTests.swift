@@ -24,7 +24,10 @@ struct SafetensorsHeaderTests {
         let header = try read(good)
         let start = good.count - 13
         #expect(header.entries.map(\.name) == ["a", "e", "b", "s"])
-        #expect(header.entries.map(\.range) == [start..<start + 8, start + 8..<start + 8, start + 8..<start + 11, start + 11..<start + 13])
+        #expect(
+            header.entries.map(\.range) == [
+                start..<start + 8, start + 8..<start + 8, start + 8..<start + 11, start + 11..<start + 13,
+            ])
         #expect(header.entries.map(\.shape) == [[2, 1], [0, 5], [3], []])
         #expect(header.entries.map(\.type) == [.float32, .float32, .uint8, .bfloat16])
         #expect(header.metadata.map(\.key) == ["format"] && header.metadata.map(\.value) == ["pt"])
@@ -42,9 +45,10 @@ struct SafetensorsHeaderTests {
         expectRefused(containing: "1 bytes after the last tensor") { _ = try read(good + [0]) }
     }
 
-    @Test(arguments: [
-        100_000_001, 1 << 32, 1 << 62, 1 << 63, UInt64.max, UInt64.max - 7,
-    ] as [UInt64])
+    @Test(
+        arguments: [
+            100_000_001, 1 << 32, 1 << 62, 1 << 63, UInt64.max, UInt64.max - 7,
+        ] as [UInt64])
     func oversizedHeaderLength(_ length: UInt64) {
         expectRefused(containing: "a header of \(length) bytes", "at most 100000000") {
             _ = try read(littleEndian(length) + Array("{}".utf8))
@@ -64,7 +68,8 @@ struct SafetensorsHeaderTests {
         (one("\"F32\"", "[1]", "[0,8]"), "8 bytes; expected 4"),
         (one("\"F33\"", "[2]", "[0,8]"), "dtype \"F33\""), (one("\"F4\"", "[16]", "[0,8]"), "dtype \"F4\""),
         (one("\"f32\"", "[2]", "[0,8]"), "dtype \"f32\""), (one("4", "[2]", "[0,8]"), "dtype number"),
-        (one("\"F32\"", "[-2]", "[0,8]"), "dimension -2"), (one("\"F32\"", "[2.0]", "[0,8]"), "dimension 2.0"),
+        (one("\"F32\"", "[-2]", "[0,8]"), "dimension -2"),
+        (one("\"F32\"", "[2.0]", "[0,8]"), "dimension 2.0"),
         (one("\"F32\"", "[\"2\"]", "[0,8]"), "dimension string"), (one("\"F32\"", "2", "[0,8]"), "number"),
         (one("\"F32\"", "[9223372036854775808]", "[0,8]"), "dimension 9223372036854775808"),
         (one("\"F32\"", "[9223372036854775807]", "[0,8]"), "beyond 2^63"),
@@ -76,8 +81,12 @@ struct SafetensorsHeaderTests {
         (one("\"F32\"", "[2]", "[0]"), "no range"), (one("\"F32\"", "[2]", "[0,8,16]"), "no range"),
         (one("\"F32\"", "[2]", "{}"), "no range"), (one("\"F32\"", "[2]", "[0,8.0]"), "no range"),
         (one("\"F32\"", "[4]", "[0,16]"), "bytes up to 16 of 8"),
-        (one("\"F32\"", "[2]", "[9223372036854775800,9223372036854775807]"), "bytes up to 9223372036854775807 of 8"),
-        (one("\"F32\"", "[1]", "[4,8]"), "a hole of 4 bytes"), (one("\"F32\"", "[1]", "[0,4]"), "4 bytes after"),
+        (
+            one("\"F32\"", "[2]", "[9223372036854775800,9223372036854775807]"),
+            "bytes up to 9223372036854775807 of 8"
+        ),
+        (one("\"F32\"", "[1]", "[4,8]"), "a hole of 4 bytes"),
+        (one("\"F32\"", "[1]", "[0,4]"), "4 bytes after"),
         (#"{"a":{"dtype":"F32","shape":[2]}}"#, "exactly dtype"), (#"{"a":7}"#, "number; expected exactly"),
         (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1}}"#, "other members"),
         (#"{"__metadata__":{"a":1}}"#, "__metadata__"), (#"{"__metadata__":[]}"#, "an object of strings"),
@@ -91,7 +100,10 @@ struct SafetensorsHeaderTests {
 
     @Test func theSameWithoutTheFaultIsAccepted() throws {
         _ = try read(rawSafetensors(one("\"F32\"", "[2]", "[0,8]"), [UInt8](repeating: 0, count: 8)))
-        _ = try read(rawSafetensors(one("\"F32\"", "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,2]", "[0,8]"), [UInt8](repeating: 0, count: 8)))
+        _ = try read(
+            rawSafetensors(
+                one("\"F32\"", "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,2]", "[0,8]"), [UInt8](repeating: 0, count: 8))
+        )
         _ = try read(rawSafetensors(one("\"F32\"", "[0,4611686018427387904]", "[0,0]")))
     }
 
@@ -112,7 +124,9 @@ struct SafetensorsHeaderTests {
 
     @Test func duplicateNames() {
         let member = #""a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}"#
-        expectRefused(containing: "\"a\" a second time") { _ = try read(rawSafetensors("{\(member),\(member)}")) }
+        expectRefused(containing: "\"a\" a second time") {
+            _ = try read(rawSafetensors("{\(member),\(member)}"))
+        }
         expectRefused(containing: "a second time") {
             _ = try read(rawSafetensors("{\(member),\(member.replacing("\"a\"", with: #""\u0061""#))}"))
         }
@@ -126,7 +140,9 @@ struct SafetensorsHeaderTests {
 
     @Test func hostileNesting() {
         let deep = String(repeating: "[", count: 1_000_000)
-        expectRefused(containing: "header: byte", "128 levels") { _ = try read(rawSafetensors("{\"a\":\(deep)")) }
+        expectRefused(containing: "header: byte", "128 levels") {
+            _ = try read(rawSafetensors("{\"a\":\(deep)"))
+        }
     }
 
     @Test func longNames() throws {
@@ -145,6 +161,8 @@ struct SafetensorsHeaderTests {
 
     @Test func namesInErrorsStayOnOneLine() {
         let info = #"{"dtype":"U9","shape":[0],"data_offsets":[0,0]}"#
-        expectRefused(containing: #"a\u{a}\u{1b}[31mb"#) { _ = try read(rawSafetensors(#"{"a\n\u001b[31mb":\#(info)}"#)) }
+        expectRefused(containing: #"a\u{a}\u{1b}[31mb"#) {
+            _ = try read(rawSafetensors(#"{"a\n\u001b[31mb":\#(info)}"#))
+        }
     }
 }

@@ -12,7 +12,8 @@ struct SafetensorsWriterTests {
             TensorDescription("é\n", .float32, [2, 2]), TensorDescription("empty", .bfloat16, [0]),
             TensorDescription("b", .uint8, [3]),
         ]
-        let writer = try SafetensorsWriter(path: path, tensors: tensors, metadata: [("format", "pt"), ("q", "\"")])
+        let writer = try SafetensorsWriter(
+            path: path, tensors: tensors, metadata: [("format", "pt"), ("q", "\"")])
         #expect(writer.dataStart % 8 == 0)
         try writer.write([1, 2, 3, 4] as [Float])
         #expect(writer.remaining == 3)
@@ -30,7 +31,8 @@ struct SafetensorsWriterTests {
     @Test func holesTakeNoSpace() throws {
         let directory = try TemporaryDirectory()
         let path = directory.file("m.safetensors")
-        let writer = try SafetensorsWriter(path: path, tensors: [TensorDescription("a", .bfloat16, [1 << 20, 1 << 12])])
+        let writer = try SafetensorsWriter(
+            path: path, tensors: [TensorDescription("a", .bfloat16, [1 << 20, 1 << 12])])
         try writer.writeHole()
         try writer.commit()
         let tensor = try SafetensorsFile.open(path: path)["a"]
@@ -56,7 +58,8 @@ struct SafetensorsWriterTests {
         let writer = try SafetensorsWriter(path: directory.file("m"), tensors: [description], metadata: [])
         try writer.write(bytes)
         try writer.commit()
-        let expected = rawSafetensors(#"{"a.b":{"dtype":"F16","shape":[4,8],"data_offsets":[0,64]}}"# + "     ", bytes)
+        let expected = rawSafetensors(
+            #"{"a.b":{"dtype":"F16","shape":[4,8],"data_offsets":[0,64]}}"# + "     ", bytes)
         #expect(try fileBytes(directory.file("m")) == expected)
     }
 }

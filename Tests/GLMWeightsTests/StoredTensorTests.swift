@@ -5,7 +5,9 @@ import Testing
 
 struct StoredTensorTests {
     /// The header's length is odd, so that every tensor begins at an odd address.
-    private func open(_ type: String, _ count: Int, _ data: [UInt8], in directory: TemporaryDirectory) throws -> StoredTensor {
+    private func open(_ type: String, _ count: Int, _ data: [UInt8], in directory: TemporaryDirectory) throws
+        -> StoredTensor
+    {
         var header = #"{"a":{"dtype":"\#(type)","shape":[\#(count)],"data_offsets":[0,\#(data.count)]}}"#
         if header.utf8.count % 2 == 0 { header += " " }
         let path = try directory.write("\(type).safetensors", rawSafetensors(header, data))

@@ -29,7 +29,8 @@ struct WeightScanTests {
         codes[place] = place % 2 == 0 ? 0x7f : 0xff
         let bad = try weights(codes, in: directory)
         for threads in [1, 3] {
-            expectRefused(containing: "tensor w: a NaN code at row \(place / 1000), column \(place % 1000);") {
+            expectRefused(containing: "tensor w: a NaN code at row \(place / 1000), column \(place % 1000);")
+            {
                 try bad.scan(pool: ThreadPool(threads: threads))
             }
         }
@@ -43,14 +44,19 @@ struct WeightScanTests {
                 ("a", .float8E4M3, [2, 2], [0, 0, 0, 0]), ("b", .float8E4M3, [2, 2], [0, 0, 0, 0xff]),
                 ("c", .float8E4M3, [2, 2], [0x7f, 0, 0, 0]),
             ], in: directory)
-        expectRefused(containing: "tensor b: a NaN code at row 1, column 1") { try bad.scan(pool: ThreadPool(threads: 2)) }
+        expectRefused(containing: "tensor b: a NaN code at row 1, column 1") {
+            try bad.scan(pool: ThreadPool(threads: 2))
+        }
     }
 
     @Test func progressIsMonotonicAndComplete() throws {
         let directory = try TemporaryDirectory()
         let size = 13 << 20
         let weights = try checkpoint(
-            [("a", .uint8, [size], [UInt8](repeating: 255, count: size)), ("b", .float8E4M3, [3, 1], [1, 2, 3])],
+            [
+                ("a", .uint8, [size], [UInt8](repeating: 255, count: size)),
+                ("b", .float8E4M3, [3, 1], [1, 2, 3]),
+            ],
             in: directory)
         let seen = Mutex<[Int]>([])
         try weights.scan(pool: ThreadPool(threads: 3)) { done in seen.withLock { $0.append(done) } }

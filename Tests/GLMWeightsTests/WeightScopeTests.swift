@@ -6,7 +6,8 @@ import Testing
 
 /// A one-file checkpoint of tensors given as type, shape and bytes.
 func checkpoint(
-    _ tensors: [(name: String, type: ElementType, shape: [Int], bytes: [UInt8])], in directory: TemporaryDirectory
+    _ tensors: [(name: String, type: ElementType, shape: [Int], bytes: [UInt8])],
+    in directory: TemporaryDirectory
 ) throws -> Checkpoint {
     let descriptions = tensors.map { TensorDescription(ByteString($0.name), $0.type, $0.shape) }
     let writer = try SafetensorsWriter(path: directory.file("model.safetensors"), tensors: descriptions)
@@ -40,12 +41,15 @@ struct WeightScopeTests {
     @Test func disagreements() throws {
         let directory = try TemporaryDirectory()
         let weights = try checkpoint(
-            [("w", .float32, [2, 3], ones), ("i", .int32, [6], ones), ("e", .float8E5M2, [1, 2], [0, 0])], in: directory)
+            [("w", .float32, [2, 3], ones), ("i", .int32, [6], ones), ("e", .float8E5M2, [1, 2], [0, 0])],
+            in: directory)
         let top = WeightScope(weights, block: nil)
         expectRefused(containing: "tensor w: shape [2, 3]; expected [3, 2]") {
             _ = try top.matrix("w", rows: 3, columns: 2)
         }
-        expectRefused(containing: "tensor w: shape [2, 3]; expected [6]") { _ = try top.vector("w", count: 6) }
+        expectRefused(containing: "tensor w: shape [2, 3]; expected [6]") {
+            _ = try top.vector("w", count: 6)
+        }
         expectRefused(containing: "tensor i: I32") { _ = try top.vector("i", count: 6) }
         expectRefused(containing: "tensor e: F8_E5M2") { _ = try top.matrix("e", rows: 1, columns: 2) }
     }
@@ -56,7 +60,9 @@ struct WeightScopeTests {
         let names = ["a", "layers.3.embed_tokens.weight", "layers.3.x", "layers.31.x"]
         let weights = try checkpoint(names.map { ($0, .float32, [0], empty) }, in: directory)
         let top = WeightScope(weights, block: nil)
-        expectRefused(containing: "4 left over: a, layers.3.embed_tokens.weight, layers.3.x, layers.31.x") { try top.finish() }
+        expectRefused(containing: "4 left over: a, layers.3.embed_tokens.weight, layers.3.x, layers.31.x") {
+            try top.finish()
+        }
         _ = try top.vector("a", count: 0)
         #expect(top.has("layers.3.x"))
         top.scope("layers.3").ignore("embed_tokens.weight", "shared_head.head.weight")
@@ -75,13 +81,17 @@ struct WeightMatrixFP8Tests {
     private let codes: [UInt8] = [0x38, 0x38, 0x38, 0x38, 0x40, 0x40, 0x40, 0x40, 0xb8, 0xb8, 0xb8, 0xb8]
 
     private func weights(
-        _ codes: [UInt8]? = nil, scales: [Float] = [1, 2, 4, 8], shape: [Int] = [2, 2], type: ElementType = .float32,
+        _ codes: [UInt8]? = nil, scales: [Float] = [1, 2, 4, 8], shape: [Int] = [2, 2],
+        type: ElementType = .float32,
         in directory: TemporaryDirectory
     ) throws -> Checkpoint {
         try checkpoint(
             [
                 ("w", .float8E4M3, [3, 4], codes ?? self.codes),
-                ("w_scale_inv", type, shape, type == .float32 ? floatBytes(scales) : [UInt8](repeating: 0, count: 8)),
+                (
+                    "w_scale_inv", type, shape,
+                    type == .float32 ? floatBytes(scales) : [UInt8](repeating: 0, count: 8)
+                ),
             ], in: directory)
     }
 
@@ -119,7 +129,9 @@ struct WeightMatrixFP8Tests {
             }
         }
         let top = WeightScope(try weights(type: .bfloat16, in: directory), block: block)
-        expectRefused(containing: "BF16 [2, 2]; expected F32") { _ = try top.matrix("w", rows: 3, columns: 4) }
+        expectRefused(containing: "BF16 [2, 2]; expected F32") {
+            _ = try top.matrix("w", rows: 3, columns: 4)
+        }
     }
 
     @Test func scalesMissingOrNotAskedFor() throws {
@@ -134,7 +146,8 @@ struct WeightMatrixFP8Tests {
         }
         // A scale beside a weight of another type is left over.
         let plain = try checkpoint(
-            [("w", .float32, [1, 1], floatBytes([1])), ("w_scale_inv", .float32, [1, 1], floatBytes([1]))], in: directory)
+            [("w", .float32, [1, 1], floatBytes([1])), ("w_scale_inv", .float32, [1, 1], floatBytes([1]))],
+            in: directory)
         let top = WeightScope(plain, block: block)
         _ = try top.matrix("w", rows: 1, columns: 1)
         expectRefused(containing: "1 left over: w_scale_inv") { try top.finish() }
@@ -142,7 +155,8 @@ struct WeightMatrixFP8Tests {
 
     @Test func outlivesTheCheckpoint() throws {
         let directory = try TemporaryDirectory()
-        let matrix = try WeightScope(try weights(in: directory), block: block).matrix("w", rows: 3, columns: 4)
+        let matrix = try WeightScope(try weights(in: directory), block: block).matrix(
+            "w", rows: 3, columns: 4)
         #expect(matrix.view.value(2, 3) == -8)
     }
 }
