@@ -109,3 +109,26 @@ if Context.environment["GLM_BENCH"] == "1" {
             swiftSettings: house),
     ]
 }
+
+// One fuzz target per parser: Tests/Fuzz/<name> becomes the executable fuzz-<name>, which links only with
+// --sanitize=fuzzer. Tests/Fuzz/run.sh builds and runs them all.
+let fuzzed: [String: [Target.Dependency]] = [
+    "json": ["GLMFiles"],
+    "safetensors": ["GLMFiles", "GLMWeights"],
+    "index": ["GLMFiles", "GLMWeights"],
+]
+if Context.environment["GLM_FUZZ"] == "1" {
+    package.targets.append(
+        .target(
+            name: "FuzzSupport", dependencies: ["GLMFiles"], path: "Tests/Fuzz/Support", swiftSettings: house)
+    )
+    package.targets += fuzzed.sorted { $0.key < $1.key }.map { name, parsers in
+        .executableTarget(
+            name: "fuzz-\(name)", dependencies: ["FuzzSupport"] + parsers, path: "Tests/Fuzz/\(name)",
+            exclude: ["seeds", "dictionary"], swiftSettings: house)
+    }
+    // A copy of GLMFiles with a bug planted in it, to prove that a bug there is found.
+    if let planted = Context.environment["GLM_FUZZ_PLANTED"] {
+        package.targets.first { $0.name == "GLMFiles" }?.path = planted
+    }
+}
