@@ -92,7 +92,7 @@ public struct TokenBias: Sendable, Equatable {
     /// Finite; added before the temperature divides.
     public var bias: Float
 
-    /// `bias` is added whenever `token` is considered.
+    /// `bias` for `token`.
     public init(token: Int32, bias: Float) {
         self.token = token
         self.bias = bias

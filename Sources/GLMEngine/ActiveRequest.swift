@@ -46,8 +46,11 @@ struct ActiveRequest<Cache: Sendable>: Sendable {
         lastToken = token
         times.last = .now
         if times.first == nil { times.first = times.last }
+        if stops.contains(token), history.generatedCount > request.sampling.minimumTokens {
+            continuation.yield(.endToken(token))
+            return .token(token)
+        }
         continuation.yield(.token(token))
-        if stops.contains(token), history.generatedCount > request.sampling.minimumTokens { return .token(token) }
         return history.generatedCount >= limit ? .length : nil
     }
 
@@ -56,7 +59,8 @@ struct ActiveRequest<Cache: Sendable>: Sendable {
         continuation.yield(
             .finished(
                 RequestSummary(
-                    reason: reason, promptTokens: request.prompt.count, generatedTokens: history.generatedCount,
+                    reason: reason, promptTokens: request.prompt.count,
+                    generatedTokens: history.generatedCount,
                     waiting: times.submitted.duration(to: times.started ?? .now),
                     prefill: times.duration(from: \.started, to: \.first),
                     decoding: times.duration(from: \.first, to: \.last) ?? .zero)))

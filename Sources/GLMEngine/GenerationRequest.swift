@@ -40,7 +40,8 @@ package struct GenerationRequest: Sendable, Equatable {
         guard prompt.count < contextSize else {
             throw InputError(
                 .badInput, subject: "prompt", found: "\(prompt.count) tokens",
-                expected: "fewer than the \(contextSize) of the context", remedy: "shorten it or raise --ctx-size")
+                expected: "fewer than the \(contextSize) of the context",
+                remedy: "shorten it or raise --ctx-size")
         }
         guard let maximumTokens else { return }
         guard maximumTokens >= 1 else {
@@ -48,7 +49,8 @@ package struct GenerationRequest: Sendable, Equatable {
         }
         guard maximumTokens <= contextSize - prompt.count else {
             throw InputError(
-                .usage, subject: "max_tokens", found: "\(maximumTokens) after a prompt of \(prompt.count) tokens",
+                .usage, subject: "max_tokens",
+                found: "\(maximumTokens) after a prompt of \(prompt.count) tokens",
                 expected: "at most \(contextSize) tokens in all")
         }
     }

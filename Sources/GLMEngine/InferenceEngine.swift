@@ -1,5 +1,6 @@
 internal import GLMDecoding
 package import GLMFiles
+internal import GLMModel
 internal import GLMTensor
 
 /// Runs requests on a model: they join and leave a common batch between forward passes, and each reports its tokens.
@@ -26,12 +27,12 @@ package actor InferenceEngine<Runner: ModelRunner> {
     /// Requests that are running or waiting.
     package var requestCount: Int { active.count }
 
-    /// Begins a request. Its events end with `.finished`.
+    /// Begins a request.
     ///
-    /// When the stream is dropped, or the task that reads it is cancelled, the request ends after the step that is running
+    /// When it is cancelled, its stream of events is dropped, or the task that reads them is cancelled, it ends after the step that is running
     /// and its cache is freed.
     /// - Throws: an `InputError` if the request cannot be served by this model.
-    package func submit(_ request: GenerationRequest) throws(InputError) -> AsyncStream<TokenEvent> {
+    package func submit(_ request: GenerationRequest) throws(InputError) -> RunningRequest {
         try request.validate(vocabularySize: runner.vocabularySize, contextSize: runner.contextSize)
         let (stream, continuation) = AsyncStream<TokenEvent>.makeStream()
         let id = submitted
@@ -45,7 +46,7 @@ package actor InferenceEngine<Runner: ModelRunner> {
             isStepping = true
             Task { await self.run() }
         }
-        return stream
+        return RunningRequest(events: stream, interest: interest)
     }
 
     /// Steps until no request is left; between two steps the actor is free to accept or drop requests.
@@ -73,7 +74,7 @@ package actor InferenceEngine<Runner: ModelRunner> {
         var requests = plan.compactMap { active.removeValue(forKey: $0.sequence) }
         precondition(requests.count == plan.count, "a planned sequence is not active")
         var caches = requests.indices.map { requests[$0].takeCache() ?? runner.makeCache() }
-        let steps = plan.map { EngineStep(tokens: $0.tokens, logitRows: $0.isComplete ? 1 : 0) }
+        let steps = plan.map { SequenceStep(tokens: $0.tokens, logitRows: $0.isComplete ? 1 : 0) }
         let logits = runner.forward(steps, caches: &caches)
         var row = 0
         for (index, share) in plan.enumerated() {

@@ -1,3 +1,4 @@
+package import GLMModel
 package import GLMTensor
 
 /// What the engine needs of a model: one forward pass over tokens of several sequences, each with a cache of its own.
@@ -20,18 +21,5 @@ package protocol ModelRunner: Sendable {
     ///
     /// What a sequence gets does not depend on its neighbours, nor on how its tokens were spread over calls.
     /// - Returns: `[Σ logitRows, vocabularySize]`, the logits behind the last `logitRows` tokens of each step, in order.
-    func forward(_ steps: [EngineStep], caches: inout [Cache]) -> Tensor
-}
-
-/// New tokens of one sequence in a forward pass.
-package struct EngineStep: Sendable, Equatable {
-    /// At least one token.
-    package var tokens: [Int32]
-    /// How many of the last tokens want logits; at most `tokens.count`.
-    package var logitRows: Int
-
-    package init(tokens: [Int32], logitRows: Int) {
-        self.tokens = tokens
-        self.logitRows = logitRows
-    }
+    func forward(_ steps: [SequenceStep], caches: inout [Cache]) -> Tensor
 }

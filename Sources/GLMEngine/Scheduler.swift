@@ -75,7 +75,8 @@ package struct Scheduler: Sendable {
             if !running[index].isDecoding { budget -= count }
             let tokens = Array(running[index].pending.prefix(count))
             running[index].pending.removeFirst(count)
-            shares.append(Share(sequence: running[index].sequence, tokens: tokens, isComplete: count == pending))
+            shares.append(
+                Share(sequence: running[index].sequence, tokens: tokens, isComplete: count == pending))
         }
         return shares
     }

@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-internal import Glibc
+    internal import Glibc
 #elseif canImport(Musl)
-internal import Musl
+    internal import Musl
 #else
-internal import Darwin
+    internal import Darwin
 #endif
 
 /// Runs `body` on a new detached thread; on this one when the system has no thread left.
@@ -14,15 +14,17 @@ package func startThread(_ body: @escaping @Sendable () -> Void) {
     defer { unsafe pthread_attr_destroy(&attributes) }
     unsafe pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
     #if canImport(Darwin)
-    var thread: pthread_t?
+        var thread: pthread_t?
     #else
-    var thread = pthread_t()
+        var thread = pthread_t()
     #endif
     let status = unsafe pthread_create(
         &thread, &attributes,
         { pointer in
             let opaque: UnsafeMutableRawPointer? = unsafe pointer
-            if let opaque = unsafe opaque { unsafe Unmanaged<ThreadBody>.fromOpaque(opaque).takeRetainedValue().run() }
+            if let opaque = unsafe opaque {
+                unsafe Unmanaged<ThreadBody>.fromOpaque(opaque).takeRetainedValue().run()
+            }
             return nil
         }, context.toOpaque())
     if status != 0 { unsafe context.takeRetainedValue().run() }

@@ -1,7 +1,9 @@
 /// What a request tells its owner while it runs.
 package enum TokenEvent: Sendable, Equatable {
-    /// The next token. The token that ends the request is reported too.
+    /// The next token.
     case token(Int32)
+    /// The next token, which ends the request: an end token of the model or a stop token of the request.
+    case endToken(Int32)
     /// The last event.
     case finished(RequestSummary)
 }
@@ -27,4 +29,14 @@ package struct RequestSummary: Sendable, Equatable {
     package var prefill: Duration?
     /// From its first token to its last.
     package var decoding: Duration
+}
+
+/// A request that an engine has accepted.
+package struct RunningRequest: Sendable {
+    /// Ends with `.finished`, unless the reading task is cancelled. Dropping it cancels the request.
+    package let events: AsyncStream<TokenEvent>
+    let interest: Interest
+
+    /// Ends the request after the step that is running; its events go on until `.finished`.
+    package func cancel() { interest.end() }
 }

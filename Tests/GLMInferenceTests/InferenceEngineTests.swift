@@ -6,11 +6,11 @@ import Testing
 
 private typealias Outcome = (tokens: [Int32], summary: RequestSummary?)
 
-private func collect(_ stream: AsyncStream<TokenEvent>) async -> Outcome {
+private func collect(_ request: RunningRequest) async -> Outcome {
     var outcome: Outcome = ([], nil)
-    for await event in stream {
+    for await event in request.events {
         switch event {
-        case .token(let token): outcome.tokens.append(token)
+        case .token(let token), .endToken(let token): outcome.tokens.append(token)
         case .finished(let summary): outcome.summary = summary
         }
     }
@@ -28,9 +28,9 @@ private func request(_ prompt: [Int32], seed: UInt64, tokens: Int = 20) -> Gener
 @Test func anEngineContinuesAPromptAsTheModelSays() async throws {
     let model = MockModel(successors: [1: 2, 2: 3, 3: 4, 4: 5])
     let engine = InferenceEngine(runner: model, options: .init())
-    let stream = try await engine.submit(
+    let running = try await engine.submit(
         GenerationRequest(prompt: [9, 1], sampling: .greedy, endTokens: [5], maximumTokens: nil))
-    let outcome = await collect(stream)
+    let outcome = await collect(running)
     #expect(outcome.tokens == [2, 3, 4, 5])
     #expect(outcome.summary?.reason == .token(5))
     #expect(outcome.summary?.promptTokens == 2)
@@ -71,7 +71,8 @@ private func request(_ prompt: [Int32], seed: UInt64, tokens: Int = 20) -> Gener
     ) async -> InputError? {
         var sampling = SamplingParameters.greedy
         bend(&sampling)
-        let request = GenerationRequest(prompt: prompt, sampling: sampling, endTokens: [], maximumTokens: tokens)
+        let request = GenerationRequest(
+            prompt: prompt, sampling: sampling, endTokens: [], maximumTokens: tokens)
         do {
             _ = try await engine.submit(request)
             return nil
@@ -101,7 +102,8 @@ private func request(_ prompt: [Int32], seed: UInt64, tokens: Int = 20) -> Gener
 
 @Test func aRequestGetsTheSameAloneAndInAnyBatch() async throws {
     let requests = (0..<12).map { index in
-        request((0...(index * 3)).map { Int32(($0 * 7 + index) % 50) }, seed: UInt64(index), tokens: 5 + index)
+        request(
+            (0...(index * 3)).map { Int32(($0 * 7 + index) % 50) }, seed: UInt64(index), tokens: 5 + index)
     }
     var alone: [[Int32]] = []
     for request in requests {
@@ -114,7 +116,9 @@ private func request(_ prompt: [Int32], seed: UInt64, tokens: Int = 20) -> Gener
         for (index, request) in requests.enumerated() {
             group.addTask { (index, await collect(try engine.submit(request)).tokens) }
         }
-        return try await group.reduce(into: [[Int32]](repeating: [], count: requests.count)) { $0[$1.0] = $1.1 }
+        return try await group.reduce(into: [[Int32]](repeating: [], count: requests.count)) {
+            $0[$1.0] = $1.1
+        }
     }
     #expect(together == alone)
     #expect(model.ledger.all.batches.contains { $0.count > 1 })
@@ -128,7 +132,7 @@ private func request(_ prompt: [Int32], seed: UInt64, tokens: Int = 20) -> Gener
     let engine = InferenceEngine(runner: model, options: .init())
     let endless = GenerationRequest(prompt: [1], sampling: .greedy, endTokens: [], maximumTokens: nil)
     var count = 0
-    for await _ in try await engine.submit(endless) {
+    for await _ in try await engine.submit(endless).events {
         count += 1
         if count == 5 { break }
     }
@@ -136,6 +140,22 @@ private func request(_ prompt: [Int32], seed: UInt64, tokens: Int = 20) -> Gener
     while await engine.requestCount > 0 { _ = await collect(try engine.submit(request([2], seed: 1))) }
     #expect(model.ledger.all.livingCaches == 0)
     #expect(model.ledger.all.batches.count < 1000)
+}
+
+@Test func aCancelledRequestStillReportsItsEnd() async throws {
+    let engine = InferenceEngine(runner: MockModel(contextSize: 1_000_000), options: .init())
+    let endless = GenerationRequest(prompt: [1], sampling: .greedy, endTokens: [], maximumTokens: nil)
+    let running = try await engine.submit(endless)
+    var events = running.events.makeAsyncIterator()
+    _ = await events.next()
+    running.cancel()
+    var last: TokenEvent?
+    while let event = await events.next() { last = event }
+    guard case .finished(let summary) = last else {
+        Issue.record("\(String(describing: last)) is not an end")
+        return
+    }
+    #expect(summary.reason == .cancelled)
 }
 
 @Test func aCancelledTaskEndsItsRequest() async throws {

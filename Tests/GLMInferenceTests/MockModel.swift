@@ -1,4 +1,5 @@
 import GLMEngine
+import GLMModel
 import GLMTensor
 import Synchronization
 
@@ -36,11 +37,13 @@ struct MockModel: ModelRunner {
     var contextSize = 200
     /// The successor of each token, if the model is such a fixed table.
     var successors: [Int32: Int32] = [:]
+    /// If not empty, what follows any prompt: the n-th token after a prompt of three tokens; then it begins again.
+    var script: [Int32] = []
     let ledger = Ledger()
 
     func makeCache() -> Cache { Cache(mark: Mark(ledger)) }
 
-    func forward(_ steps: [EngineStep], caches: inout [Cache]) -> Tensor {
+    func forward(_ steps: [SequenceStep], caches: inout [Cache]) -> Tensor {
         ledger.record { $0.batches.append(steps.map(\.tokens.count)) }
         var values: [Float] = []
         for (index, step) in steps.enumerated() {
@@ -54,6 +57,10 @@ struct MockModel: ModelRunner {
 
     /// Logits that only this very sequence of tokens has.
     func row(after tokens: [Int32]) -> [Float] {
+        if !script.isEmpty {
+            let next = Int(script[(tokens.count - 3) % script.count])
+            return (0..<vocabularySize).map { $0 == next ? 10 : 0 }
+        }
         if let last = tokens.last, let next = successors[last] {
             return (0..<vocabularySize).map { $0 == Int(next) ? 10 : 0 }
         }

@@ -22,7 +22,8 @@ import Testing
     scheduler.submit(2, prompt: [8, 9])
     #expect(
         scheduler.plan() == [
-            .init(sequence: 0, tokens: [2], isComplete: true), .init(sequence: 1, tokens: [5, 6, 7], isComplete: true),
+            .init(sequence: 0, tokens: [2], isComplete: true),
+            .init(sequence: 1, tokens: [5, 6, 7], isComplete: true),
             .init(sequence: 2, tokens: [8], isComplete: false),
         ])
 }
@@ -41,7 +42,8 @@ import Testing
 /// Random arrivals and departures: each sequence is fed its own tokens, each once, in order.
 @Test(arguments: 0..<20) func everyTokenIsFedOnceInOrder(seed: UInt64) {
     let random = CounterRandom(seed: seed, stream: 0)
-    var scheduler = Scheduler(options: .init(prefillChunk: 1 + Int(seed % 7), maximumSequences: 1 + Int(seed % 4)))
+    var scheduler = Scheduler(
+        options: .init(prefillChunk: 1 + Int(seed % 7), maximumSequences: 1 + Int(seed % 4)))
     var expected: [[Int32]] = []
     var fed: [[Int32]] = []
     for step in 0..<60 {
