@@ -1,0 +1,10 @@
+// What an embedder needs from other rooms comes with `import GLMInference`.
+
+@_exported public import GLMModel
+@_exported public import GLMText
+
+@_exported public import struct GLMDecoding.SamplingParameters
+@_exported public import struct GLMDecoding.TokenBias
+@_exported public import struct GLMFiles.InputError
+@_exported public import enum GLMKernels.Float8E4M3
+@_exported public import struct GLMTensor.Tensor
