@@ -1,1 +1,2 @@
-print("glm-infer")
+Signals.prepare()
+await Program.main()

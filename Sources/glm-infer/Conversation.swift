@@ -1,0 +1,125 @@
+internal import GLMFiles
+internal import GLMInference
+internal import GLMText
+
+/// What was said so far, and how it goes on.
+struct Conversation {
+    let loaded: LoadedModel
+    let sampling: SamplingOptions
+    let tools: [ToolDefinition]
+    let thinking: Bool
+    let verbose: Bool
+    private(set) var messages: [ChatMessage]
+
+    init(
+        loaded: LoadedModel, sampling: SamplingOptions, tools: [ToolDefinition], thinking: Bool,
+        verbose: Bool,
+        messages: [ChatMessage]
+    ) {
+        self.loaded = loaded
+        self.sampling = sampling
+        self.tools = tools
+        self.thinking = thinking
+        self.verbose = verbose
+        self.messages = messages
+    }
+
+    /// Forgets everything but the system message.
+    mutating func clear() {
+        messages.removeAll { $0.role != .system }
+    }
+
+    /// Sends a message and shows the answer as it comes. Ctrl-C meanwhile ends the answer; what was said stays.
+    ///
+    /// A message that cannot be answered is forgotten.
+    mutating func answer(_ text: String, interrupts: Interrupts, streams: Bool) async throws(InputError)
+        -> Turn
+    {
+        messages.append(ChatMessage(.user, text))
+        do throws(InputError) {
+            let turn = try await next(interrupts, streams: streams)
+            messages.append(turn.message(thinking: thinking))
+            return turn
+        } catch {
+            messages.removeLast()
+            throw error
+        }
+    }
+
+    private func next(_ interrupts: Interrupts, streams: Bool) async throws(InputError) -> Turn {
+        let parts = ChatTemplate().render(
+            messages, tools: tools, options: ChatTemplate.Options(enableThinking: thinking ? nil : false))
+        let prompt = try loaded.model.tokenizer.encode(parts)
+        let answer = try await Answer.start(prompt, loaded.model, sampling, verbose: verbose)
+        // A task of its own, because cancelling it is how Ctrl-C ends the answer.
+        let isStyled = streams && thinking && Console.outputIsTerminal
+        let reading = Task {
+            var shown = StyledReasoning(isStyled: isStyled)
+            do throws(InputError) {
+                let completion = try await answer.collect { text throws(InputError) in
+                    if streams { try Console.output(shown.style(text)) }
+                }
+                if streams { try Console.output(shown.end() + "\n") }
+                return Result<Completion, InputError>.success(completion)
+            } catch {
+                return Result<Completion, InputError>.failure(error)
+            }
+        }
+        let result = await interrupts.handling({ reading.cancel() }, { await reading.value })
+        let completion = try result.get()
+        return Turn(
+            prompt: prompt, completion: completion,
+            report: RunReport(summary: completion.summary, loading: loaded.loading))
+    }
+}
+
+/// One answer of a conversation.
+struct Turn {
+    var prompt: [Int32]
+    var completion: Completion
+    var report: RunReport
+
+    /// Reasoning and answer apart. With thinking, everything before the first `</think>` is reasoning, and an answer
+    /// without it is nothing else.
+    func message(thinking: Bool) -> ChatMessage {
+        let text = completion.text
+        guard thinking else { return ChatMessage(.assistant, text) }
+        guard let border = text.firstRange(of: StyledReasoning.marker) else {
+            return ChatMessage(.assistant, "", reasoning: text)
+        }
+        return ChatMessage(
+            .assistant, String(text[border.upperBound...]), reasoning: String(text[..<border.lowerBound]))
+    }
+
+    /// The object that `--json` prints.
+    var json: JSON { report.json(completion, prompt: prompt) }
+}
+
+/// Reasoning dim, the rest not, for terminals. Changes no character of the text.
+struct StyledReasoning {
+    static let marker = "</think>"
+
+    private let isStyled: Bool
+    private var isInReasoning: Bool
+    private var isFirst = true
+
+    init(isStyled: Bool) {
+        self.isStyled = isStyled
+        isInReasoning = isStyled
+    }
+
+    /// `text` with what switches the style. The marker is one token, so it comes in one piece.
+    mutating func style(_ text: String) -> String {
+        guard isStyled else { return text }
+        defer { isFirst = false }
+        let begin = isFirst ? "\u{1b}[2m" : ""
+        guard isInReasoning, let border = text.firstRange(of: StyledReasoning.marker) else {
+            return begin + text
+        }
+        isInReasoning = false
+        return begin + text[..<border.upperBound] + "\u{1b}[0m" + text[border.upperBound...]
+    }
+
+    /// Switches back.
+    func end() -> String { isInReasoning ? "\u{1b}[0m" : "" }
+}

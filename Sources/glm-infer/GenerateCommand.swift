@@ -1,0 +1,40 @@
+internal import ArgumentParser
+internal import GLMDecoding
+internal import GLMFiles
+internal import GLMInference
+internal import GLMText
+
+/// `generate`: continues a raw prompt.
+struct GenerateCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "generate", abstract: "Continue a prompt.",
+        discussion: """
+            The prompt is taken as it is: names of special tokens in it, such as <|user|>, become these tokens. Use \
+            'chat' or 'render' for text from outside.
+            """)
+
+    @OptionGroup var prompt: PromptOptions
+    @OptionGroup var model: ModelOptions
+    @OptionGroup var sampling: SamplingOptions
+
+    @Flag(name: .long, help: "Print one JSON object at the end instead of streaming text.")
+    var json = false
+
+    func run() async throws {
+        // What can be refused without a model is refused before one is loaded.
+        let (bytes, source) = try prompt.load()
+        let loaded = try await LoadedModel.load(model)
+        let tokens = try loaded.model.tokenizer.encode(bytes: bytes, source: source, specialTokens: .parse)
+        let answer = try await Answer.start(tokens, loaded.model, sampling, verbose: model.verbose)
+        let completion = try await answer.collect { text throws(InputError) in
+            if !json { try Console.output(text) }
+        }
+        let report = RunReport(summary: completion.summary, loading: loaded.loading)
+        if json {
+            try Console.output(report.json(completion, prompt: tokens).text(.compact) + "\n")
+        } else {
+            if !completion.text.hasSuffix("\n") { try Console.output("\n") }
+        }
+        Console.note(report.line)
+    }
+}

@@ -1,0 +1,64 @@
+internal import ArgumentParser
+internal import GLMFiles
+
+/// The root of the command line.
+struct Program: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "glm-infer",
+        abstract: "Runs GLM-5 checkpoints on the CPU.",
+        discussion: """
+            Exit codes: 0 ok, 1 verify found a difference, 64 usage, 65 bad input, 66 no such file, 70 internal error, \
+            74 reading or writing failed.
+            """,
+        version: ProgramVersion.text,
+        subcommands: [
+            GenerateCommand.self, ChatCommand.self, RenderCommand.self, TokenizeCommand.self,
+            DetokenizeCommand.self,
+            InspectCommand.self, VerifyCommand.self,
+        ])
+
+    /// Parses the arguments, runs the command and exits with its code. Every refusal is one line on the error stream.
+    static func main() async {
+        do {
+            try Arguments.requireUTF8()
+            var command = try parseAsRoot()
+            // A conversation listens for itself: there Ctrl-C ends an answer, not the program.
+            let interrupts = command is ChatCommand ? nil : Interrupts()
+            defer { withExtendedLifetime(interrupts) {} }
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch let error as InputError {
+            Console.complain(error.description)
+            exit(withCode: ExitStatus(error).code)
+        } catch {
+            exit(withError: error)
+        }
+    }
+
+    private static func exit(withCode code: Int32) -> Never { exit(withError: ExitCode(code)) }
+}
+
+/// The exit codes of the command line, after `sysexits.h`.
+enum ExitStatus: Int32 {
+    case difference = 1
+    case usage = 64
+    case badInput = 65
+    case noSuchFile = 66
+    case inputOutput = 74
+
+    /// The code that belongs to a refusal.
+    init(_ error: InputError) {
+        self =
+            switch error.kind {
+            case .usage: .usage
+            case .badInput: .badInput
+            case .noSuchFile: .noSuchFile
+            case .inputOutput: .inputOutput
+            }
+    }
+
+    var code: Int32 { rawValue }
+}

@@ -1,0 +1,82 @@
+internal import GLMFiles
+internal import GLMInference
+
+#if canImport(Glibc)
+    internal import Glibc
+#elseif canImport(Musl)
+    internal import Musl
+#else
+    internal import Darwin
+#endif
+
+/// What a run cost, as a line for people and as JSON for programs.
+struct RunReport {
+    var summary: GenerationSummary
+    /// From the start of loading to the end of it.
+    var loading: Duration
+
+    /// The closing line on standard error.
+    var line: String {
+        let first = summary.timeToFirstToken.map(Figure.seconds) ?? "-"
+        return """
+            prompt: \(summary.promptTokens) tokens, \(rate(summary.promptTokensPerSecond)) tok/s | \
+            generation: \(summary.completionTokens) tokens, \(rate(summary.generationTokensPerSecond)) tok/s | \
+            time to first token: \(first) | peak memory: \(Figure.bytes(RunReport.peakMemory))
+
+            """
+    }
+
+    /// `{text, token_ids, prompt_token_ids, finish_reason, usage, timings}`.
+    func json(_ completion: Completion, prompt: [Int32]) -> JSON {
+        .object([
+            JSON.Member("text", .string(completion.text)),
+            JSON.Member("token_ids", .array(completion.tokens.map { .integer(Int($0)) })),
+            JSON.Member("prompt_token_ids", .array(prompt.map { .integer(Int($0)) })),
+            JSON.Member("finish_reason", .string(summary.finishReason.word)),
+            JSON.Member(
+                "usage",
+                .object([
+                    JSON.Member("prompt_tokens", .integer(summary.promptTokens)),
+                    JSON.Member("completion_tokens", .integer(summary.completionTokens)),
+                    JSON.Member("total_tokens", .integer(summary.promptTokens + summary.completionTokens)),
+                ])),
+            JSON.Member("timings", timings),
+        ])
+    }
+
+    /// Seconds, and tokens a second; null where nothing was measured.
+    private var timings: JSON {
+        .object([
+            JSON.Member("load", number(loading)),
+            JSON.Member("time_to_first_token", number(summary.timeToFirstToken)),
+            JSON.Member("prompt", number(summary.promptTime)),
+            JSON.Member("generation", number(summary.generationTime)),
+            JSON.Member("prompt_tokens_per_second", number(summary.promptTokensPerSecond)),
+            JSON.Member("generation_tokens_per_second", number(summary.generationTokensPerSecond)),
+            JSON.Member("peak_memory_bytes", .integer(RunReport.peakMemory)),
+        ])
+    }
+
+    private func rate(_ value: Double?) -> String { value.map { Figure.decimal($0, 1) } ?? "-" }
+
+    private func number(_ value: Double?) -> JSON {
+        value.map { .number(Figure.decimal($0, 6)) } ?? .null
+    }
+
+    private func number(_ value: Duration?) -> JSON { number(value.map { $0 / .seconds(1) }) }
+
+    /// The largest resident size of this process so far, mapped weights included, in bytes.
+    static var peakMemory: Int {
+        var usage = rusage()
+        #if canImport(Glibc)
+            guard unsafe getrusage(Int32(RUSAGE_SELF.rawValue), &usage) == 0 else { return 0 }
+        #else
+            guard unsafe getrusage(RUSAGE_SELF, &usage) == 0 else { return 0 }
+        #endif
+        #if canImport(Darwin)
+            return usage.ru_maxrss
+        #else
+            return usage.ru_maxrss * 1024
+        #endif
+    }
+}
