@@ -14,7 +14,7 @@ struct Program: AsyncParsableCommand {
         subcommands: [
             GenerateCommand.self, ChatCommand.self, RenderCommand.self, TokenizeCommand.self,
             DetokenizeCommand.self,
-            InspectCommand.self, VerifyCommand.self,
+            InspectCommand.self, DumpCommand.self, VerifyCommand.self,
         ])
 
     /// Parses the arguments, runs the command and exits with its code. Every refusal is one line on the error stream.

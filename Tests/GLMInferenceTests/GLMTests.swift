@@ -14,7 +14,8 @@ private func model(chunk: Int = 512, sequences: Int = 32, context: Int? = nil) a
 private func options(seed: UInt64, tokens: Int) -> GenerationOptions {
     var sampling = SamplingParameters()
     sampling.seed = seed
-    sampling.topP = 0.95
+    // The built-in model is sure of itself; seeds show only when it is heated.
+    sampling.temperature = 4
     sampling.ignoresEndTokens = true
     return GenerationOptions(sampling: sampling, maximumTokens: tokens)
 }
@@ -25,16 +26,16 @@ private let prompt = "The king said to the queen: what is the number of stars, a
 @Test func theBuiltInModelAnswers() async throws {
     let model = try await model()
     let completion = try #require(
-        await model.generate(prompt: prompt, options: options(seed: 1, tokens: 3)).completion())
-    #expect(completion.tokens.count == 3)
+        await model.generate(prompt: prompt, options: options(seed: 1, tokens: 5)).completion())
+    #expect(completion.tokens.count == 5)
     #expect(completion.summary.finishReason == .length)
     #expect(
         completion.summary.promptTokens == (try model.tokenizer.encode(prompt, specialTokens: .parse)).count)
     let again = try #require(
-        await model.generate(prompt: prompt, options: options(seed: 1, tokens: 3)).completion())
+        await model.generate(prompt: prompt, options: options(seed: 1, tokens: 5)).completion())
     #expect(again.tokens == completion.tokens && again.text == completion.text)
     let other = try #require(
-        await model.generate(prompt: prompt, options: options(seed: 2, tokens: 3)).completion())
+        await model.generate(prompt: prompt, options: options(seed: 2, tokens: 5)).completion())
     #expect(other.tokens != completion.tokens)
 }
 
@@ -45,14 +46,14 @@ private let prompt = "The king said to the queen: what is the number of stars, a
     var alone: [[Int32]] = []
     for (index, prompt) in prompts.enumerated() {
         let generation = try await whole.generate(
-            prompt: prompt, options: options(seed: UInt64(index), tokens: 3))
+            prompt: prompt, options: options(seed: UInt64(index), tokens: 5))
         alone.append(await generation.completion()?.tokens ?? [])
     }
     let together = try await withThrowingTaskGroup(of: (Int, [Int32]).self) { group in
         for (index, prompt) in prompts.enumerated() {
             group.addTask {
                 let generation = try await chunked.generate(
-                    prompt: prompt, options: options(seed: UInt64(index), tokens: 3))
+                    prompt: prompt, options: options(seed: UInt64(index), tokens: 5))
                 return (index, await generation.completion()?.tokens ?? [])
             }
         }
