@@ -33,6 +33,17 @@ struct AddedTokenMatcher: Sendable {
         accepted[Int(node)] = id
     }
 
+    /// The token whose name is exactly `bytes`.
+    func token(named bytes: [UInt8]) -> Int32? {
+        guard let first = bytes.first, begins[Int(first)] else { return nil }
+        var node: Int32 = 0
+        for byte in bytes {
+            guard let child = edges[node, Int32(byte)] else { return nil }
+            node = child
+        }
+        return accepted[Int(node)]
+    }
+
     /// Appends the matches inside `range`, from left to right, none overlapping another.
     func find(in range: Range<Int>, of text: Span<UInt8>, into matches: inout [AddedTokenMatch]) {
         guard !isEmpty else { return }

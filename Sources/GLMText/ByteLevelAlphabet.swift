@@ -36,20 +36,27 @@ struct ByteLevelAlphabet: Sendable {
     /// - Parameter key: valid UTF-8.
     func bytes(of key: [UInt8]) -> [UInt8]? {
         var result: [UInt8] = []
-        result.reserveCapacity(key.count)
-        var offset = 0
-        while offset < key.count {
+        return append(key[...], to: &result) ? result : nil
+    }
+
+    /// Appends the bytes that `key` stands for; false when it has a character outside the alphabet (those
+    /// before it are appended then).
+    ///
+    /// - Parameter key: valid UTF-8.
+    func append(_ key: ArraySlice<UInt8>, to result: inout [UInt8]) -> Bool {
+        var offset = key.startIndex
+        while offset < key.endIndex {
             var scalar = Int(key[offset])
             offset += 1
             if scalar >= 0x80 {
-                guard scalar < 0xe0, offset < key.count else { return nil }
+                guard scalar < 0xe0, offset < key.endIndex else { return false }
                 scalar = (scalar & 0x1f) << 6 | Int(key[offset] & 0x3f)
                 offset += 1
             }
-            guard scalar < bytes.count, let byte = bytes[scalar] else { return nil }
+            guard scalar < bytes.count, let byte = bytes[scalar] else { return false }
             result.append(byte)
         }
-        return result
+        return true
     }
 
     /// The key that stands for `bytes`.

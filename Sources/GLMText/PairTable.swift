@@ -13,7 +13,7 @@ struct PairTable: Sendable {
     private var mask: Int
     private(set) var count = 0
 
-    /// Room for `capacity` pairs without growing.
+    /// Room for `capacity` pairs without growing; at most three quarters of the slots are ever taken.
     init(capacity: Int = 0) {
         let slots = PairTable.slots(for: capacity)
         keys = Array(repeating: PairTable.free, count: slots)
@@ -39,7 +39,7 @@ struct PairTable: Sendable {
     /// Sets the value of the pair; a later value replaces an earlier one.
     mutating func set(_ first: Int32, _ second: Int32, _ value: Int32) {
         precondition(first >= 0 && second >= 0, "a pair of (\(first), \(second)) has a negative half")
-        if (count + 1) * 2 > keys.count {
+        if (count + 1) * 4 > keys.count * 3 {
             grow()
         }
         let key = PairTable.key(first, second)
@@ -55,7 +55,7 @@ struct PairTable: Sendable {
     }
 
     private mutating func grow() {
-        var larger = PairTable(capacity: max(8, count * 2))
+        var larger = PairTable(capacity: count * 2)
         for (slot, key) in keys.enumerated() where key != PairTable.free {
             let (first, second) = (Int32(truncatingIfNeeded: key >> 32), Int32(truncatingIfNeeded: key))
             larger.set(first, second, values[slot])
@@ -65,7 +65,7 @@ struct PairTable: Sendable {
 
     private static func slots(for capacity: Int) -> Int {
         var slots = 16
-        while slots < capacity * 2 {
+        while slots * 3 < capacity * 4 {
             slots *= 2
         }
         return slots

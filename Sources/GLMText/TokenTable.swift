@@ -8,8 +8,9 @@ struct TokenTable: Sendable {
     private var pool: [UInt8] = []
     /// Where each id's bytes lie in `pool`; nil for an id that no token has.
     private var places: [Range<UInt32>?] = []
-    /// Open addressing: id + 1, or 0 for a free slot.
-    private var slots: [UInt32] = Array(repeating: 0, count: 16)
+    /// Open addressing: the hash's high half (nearly always tells tokens apart without a look at their bytes)
+    /// and id + 1; 0 for a free slot.
+    private var slots: [UInt64] = Array(repeating: 0, count: 16)
     private var entered = 0
     /// Number of ids that a token has.
     private(set) var entries = 0
@@ -28,11 +29,14 @@ struct TokenTable: Sendable {
     /// The id of the token with exactly the bytes `text[range]`.
     func id(of range: Range<Int>, in text: Span<UInt8>) -> Int32? {
         guard range.count <= longest else { return nil }
-        var slot = hash(range, in: text) & (slots.count - 1)
+        let hash = TokenTable.hash(range, in: text)
+        var slot = Int(truncatingIfNeeded: hash) & (slots.count - 1)
         while slots[slot] != 0 {
-            let id = Int(slots[slot] - 1)
-            if let place = places[id], equals(place, range, in: text) {
-                return Int32(truncatingIfNeeded: id)
+            if slots[slot] >> 32 == hash >> 32 {
+                let id = Int(slots[slot] & 0xffff_ffff) - 1
+                if let place = places[id], equals(place, range, in: text) {
+                    return Int32(truncatingIfNeeded: id)
+                }
             }
             slot = (slot + 1) & (slots.count - 1)
         }
@@ -81,20 +85,21 @@ struct TokenTable: Sendable {
             size *= 2
         }
         guard size > slots.count else { return }
-        let ids = slots.filter { $0 != 0 }
+        let taken = slots.filter { $0 != 0 }
         slots = Array(repeating: 0, count: size)
-        for id in ids {
-            enter(Int(id - 1))
+        for entry in taken {
+            enter(Int(entry & 0xffff_ffff) - 1)
         }
     }
 
     private mutating func enter(_ index: Int) {
         guard let place = places[index] else { return }
-        var slot = hash(Int(place.lowerBound)..<Int(place.upperBound), in: pool.span) & (slots.count - 1)
+        let hash = TokenTable.hash(Int(place.lowerBound)..<Int(place.upperBound), in: pool.span)
+        var slot = Int(truncatingIfNeeded: hash) & (slots.count - 1)
         while slots[slot] != 0 {
             slot = (slot + 1) & (slots.count - 1)
         }
-        slots[slot] = UInt32(truncatingIfNeeded: index + 1)
+        slots[slot] = hash & ~0xffff_ffff | UInt64(truncatingIfNeeded: index + 1)
     }
 
     private func equals(_ place: Range<UInt32>, _ range: Range<Int>, in text: Span<UInt8>) -> Bool {
@@ -107,12 +112,13 @@ struct TokenTable: Sendable {
         return true
     }
 
-    /// FNV-1a, with the high half folded in at the end.
-    private func hash(_ range: Range<Int>, in text: Span<UInt8>) -> Int {
+    /// FNV-1a, mixed at the end so that both halves depend on every byte.
+    private static func hash(_ range: Range<Int>, in text: Span<UInt8>) -> UInt64 {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
         for offset in range {
             hash = (hash ^ UInt64(text[offset])) &* 0x0000_0100_0000_01b3
         }
-        return Int(truncatingIfNeeded: (hash ^ hash >> 32) & 0x7fff_ffff)
+        hash = (hash ^ hash >> 32) &* 0x9e37_79b9_7f4a_7c15
+        return hash ^ hash >> 29
     }
 }

@@ -31,7 +31,7 @@ extension Tokenizer {
             try AddedToken(field)
         }
         let vocabulary = try model.required("vocab")
-        try addVocabulary(vocabulary, besides: Set((addedTokens ?? []).map(\.content)))
+        try addVocabulary(vocabulary, besides: addedTokens ?? [])
         try addAddedTokens(addedTokens ?? [])
         try findByteIDs(vocabulary)
         try addMerges(model.required("merges"))
@@ -70,25 +70,35 @@ private struct AddedToken {
 }
 
 extension Tokenizer {
-    /// The vocabulary's entries; those in `added` get their bytes with the added tokens.
-    private mutating func addVocabulary(_ field: JSONField, besides added: Set<ByteString>) throws(InputError)
-    {
-        guard let entries = field.value.members else { throw field.mistyped(expected: "an object") }
-        tokens.reserve(tokens: entries.count + added.count, bytes: entries.count * 8)
-        for (key, value) in entries {
-            guard let id = value.integer, id >= 0, id < Tokenizer.identifierLimit else {
-                throw JSONField(value, path: "\(field.path).\(key)").mistyped(
-                    expected: "an id from 0 to \(Tokenizer.identifierLimit - 1)")
+    /// The vocabulary's entries. Those that are added tokens are not entered for look-up: no text merges to
+    /// them.
+    private mutating func addVocabulary(_ field: JSONField, besides added: [AddedToken]) throws(InputError) {
+        guard let count = field.value.count, field.value.kind == .object else {
+            throw field.mistyped(expected: "an object")
+        }
+        var names = AddedTokenMatcher()
+        for token in added {
+            names.add(token.content.bytes, id: token.id)
+        }
+        tokens.reserve(tokens: count + added.count, bytes: count * 8)
+        var key: [UInt8] = []
+        var bytes: [UInt8] = []
+        try field.value.forEachMember { name, value throws(InputError) in
+            key.removeAll(keepingCapacity: true)
+            bytes.removeAll(keepingCapacity: true)
+            func place() -> JSONField { JSONField(value, path: "\(field.path).\(ByteString(bytes: key))") }
+            guard name.appendBytes(to: &key), let id = value.integer, id >= 0, id < Tokenizer.identifierLimit
+            else {
+                throw place().mistyped(expected: "an id from 0 to \(Tokenizer.identifierLimit - 1)")
             }
             // Keys outside the byte-level alphabet cannot come from text; they stay readable.
-            let bytes = alphabet.bytes(of: key.bytes)
-            let lookUp = bytes != nil && !added.contains(key)
-            guard tokens.add(bytes ?? key.bytes, id: Int32(id), lookUp: lookUp) else {
-                throw JSONField(value, path: "\(field.path).\(key)").error(
-                    found: "the id \(id), which another token has", expected: "each id once")
+            let isByteLevel = alphabet.append(key[...], to: &bytes)
+            let isAdded = names.token(named: key) != nil
+            guard tokens.add(isByteLevel ? bytes : key, id: Int32(id), lookUp: isByteLevel && !isAdded) else {
+                throw place().error(found: "the id \(id), which another token has", expected: "each id once")
             }
-            if added.contains(key) {
-                self.added[key] = Int32(id)
+            if isAdded {
+                self.added[ByteString(bytes: key)] = Int32(id)
             }
         }
     }
@@ -139,38 +149,43 @@ extension Tokenizer {
     }
 
     private mutating func addMerges(_ field: JSONField) throws(InputError) {
-        guard let entries = field.value.elements else { throw field.mistyped(expected: "an array") }
-        let arePairs = entries.first?.kind == .array
-        merges = BytePairEncoder(capacity: entries.count)
-        for (ordinal, entry) in entries.enumerated() {
-            let parts = arePairs ? entry.elements?.map(\.bytes) : Tokenizer.spaced(entry)
-            guard let parts, parts.count == 2, let left = parts[0], let right = parts[1] else {
-                throw JSONField(entry, path: "\(field.path)[\(ordinal)]").mistyped(
-                    expected: arePairs ? "an array of two strings" : "a string of two tokens around one space"
-                )
+        guard let count = field.value.count, field.value.kind == .array else {
+            throw field.mistyped(expected: "an array")
+        }
+        merges = BytePairEncoder(capacity: count)
+        var arePairs: Bool?
+        var ordinal = 0
+        var merge = MergeEntry()
+        try field.value.forEachElement { entry throws(InputError) in
+            let place = { JSONField(entry, path: "\(field.path)[\(ordinal)]") }
+            let isPair = arePairs ?? (entry.kind == .array)
+            arePairs = isPair
+            guard isPair ? merge.readPair(entry) : merge.readText(entry) else {
+                throw place().mistyped(
+                    expected: isPair ? "an array of two strings" : "a string of two tokens around one space")
             }
-            if !arePairs, left.hasPrefix("#version") {
-                continue
+            defer { ordinal += 1 }
+            if !isPair, merge.isVersionLine {
+                return
             }
-            guard let leftID = mergeable(left), let rightID = mergeable(right),
-                let result = mergeable(left + right)
+            guard merge.mapBytes(with: alphabet),
+                let left = tokens.id(of: merge.leftBytes, in: merge.bytes.span),
+                let right = tokens.id(of: merge.rightBytes, in: merge.bytes.span),
+                let result = tokens.id(of: 0..<merge.bytes.count, in: merge.bytes.span)
             else {
-                let missing = [left, right].first { mergeable($0) == nil } ?? left + right
-                throw JSONField(entry, path: "\(field.path)[\(ordinal)]").error(
-                    found: "a merge of \"\(left)\" and \"\(right)\", but no \"\(missing)\"",
+                throw place().error(
+                    found: "a merge of \(merge), but no \"\(missing(from: merge))\"",
                     expected: "tokens of model.vocab, and not added tokens")
             }
-            merges.addMerge(leftID, rightID, result: result)
+            merges.addMerge(left, right, result: result)
         }
     }
 
-    private func mergeable(_ key: ByteString) -> Int32? {
-        alphabet.bytes(of: key.bytes).flatMap { tokens.id(of: $0) }
-    }
-
-    /// The parts of a merge written as one string.
-    private static func spaced(_ entry: JSONValue) -> [ByteString?]? {
-        entry.bytes?.bytes.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
-            .map { ByteString(bytes: $0) }
+    /// Which token of a merge the vocabulary does not have.
+    private func missing(from merge: MergeEntry) -> ByteString {
+        func isThere(_ key: ByteString) -> Bool {
+            alphabet.bytes(of: key.bytes).flatMap { tokens.id(of: $0) } != nil
+        }
+        return [merge.left, merge.right].first { !isThere($0) } ?? merge.left + merge.right
     }
 }

@@ -64,4 +64,23 @@ struct JSONValueTests {
         #expect(value?.source == "text")
         #expect(value?.offset == 5)
     }
+
+    @Test func walkingSeesWhatTheListsHold() throws {
+        let root = try parse(#"{"a":[1,[2,3],{"b":4},"x"],"\u0063":{"y":[]}}"#)
+        var keys: [UInt8] = []
+        var kinds: [JSONValue.Kind] = []
+        root.forEachMember { key, value in
+            #expect(key.appendBytes(to: &keys))
+            kinds.append(value.kind)
+        }
+        #expect(keys == Array("ac".utf8))
+        #expect(kinds == [.array, .object])
+        var elements: [JSONValue.Kind] = []
+        root["a"]?.forEachElement { elements.append($0.kind) }
+        #expect(elements == [.number, .array, .object, .string])
+        #expect(!root.appendBytes(to: &keys))
+        root.forEachElement { _ in Issue.record("an object has no elements") }
+        root["a"]?.forEachMember { _, _ in Issue.record("an array has no members") }
+        #expect(keys == Array("ac".utf8))
+    }
 }
