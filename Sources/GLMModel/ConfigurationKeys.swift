@@ -25,7 +25,9 @@ package struct ConfigurationKeys {
     }
 
     package func error(_ key: String, found: String, expected: String) -> InputError {
-        InputError(.badInput, file: object.source, subject: prefix + key, found: "found " + found, expected: expected)
+        InputError(
+            .badInput, file: object.source, subject: prefix + key, found: "found " + found, expected: expected
+        )
     }
 
     /// How a value reads in a message: numbers and short strings as they stand, the rest by kind.
@@ -71,7 +73,9 @@ package struct ConfigurationKeys {
     /// A list of strings; nil when the key is missing or null.
     package func strings(_ key: String) throws(InputError) -> [String]? {
         guard let value = value(key) else { return nil }
-        guard let elements = value.elements else { throw error(key, found: describe(key), expected: "a list") }
+        guard let elements = value.elements else {
+            throw error(key, found: describe(key), expected: "a list")
+        }
         var texts: [String] = []
         for element in elements {
             guard let text = element.string else {
@@ -98,7 +102,8 @@ package struct ConfigurationKeys {
     /// A key that must be there with one of the given texts.
     package func require(_ key: String, oneOf texts: [String]) throws(InputError) {
         guard let text = value(key)?.string, texts.contains(text) else {
-            throw error(key, found: describe(key), expected: texts.map { "\"\($0)\"" }.joined(separator: " or "))
+            throw error(
+                key, found: describe(key), expected: texts.map { "\"\($0)\"" }.joined(separator: " or "))
         }
     }
 
@@ -117,7 +122,9 @@ package struct ConfigurationKeys {
     /// A key that may be missing or null, and otherwise has this value; nil permits no value at all.
     package func permit(_ key: String, only number: Int?) throws(InputError) {
         guard isPresent(key), number == nil || value(key)?.double != number.map(Double.init) else { return }
-        throw error(key, found: describe(key), expected: number.map { "\($0), the only value supported" } ?? "no value")
+        throw error(
+            key, found: describe(key),
+            expected: number.map { "\($0), the only value supported" } ?? "no value")
     }
 
     /// A key that may be missing, and otherwise repeats what other keys say.

@@ -20,14 +20,15 @@ package struct DecoderLayer: Sendable {
 
     /// Reads `model.layers.{layer}.*`.
     package init(
-        weights: WeightScope, configuration: GLMConfiguration, layer: Int, options: NumericOptions, compute: Compute
+        weights: WeightScope, configuration: GLMConfiguration, layer: Int, options: NumericOptions,
+        compute: Compute
     ) throws(InputError) {
         self.compute = compute
         let hidden = configuration.hiddenSize
         func norm(_ name: String) throws(InputError) -> RMSNorm {
             RMSNorm(
-                weight: try weights.vector(name + ".weight", count: hidden), epsilon: configuration.rmsNormEpsilon,
-                compute: compute)
+                weight: try weights.vector(name + ".weight", count: hidden),
+                epsilon: configuration.rmsNormEpsilon, compute: compute)
         }
         inputNorm = try norm("input_layernorm")
         attention = try SparseAttention(
@@ -39,7 +40,8 @@ package struct DecoderLayer: Sendable {
         case .dense:
             feedForward = .dense(
                 try GatedMLP(
-                    weights: mlp, hidden: hidden, intermediate: configuration.denseIntermediateSize, compute: compute))
+                    weights: mlp, hidden: hidden, intermediate: configuration.denseIntermediateSize,
+                    compute: compute))
         case .sparse:
             feedForward = .sparse(
                 try MixtureOfExperts(weights: mlp, configuration: configuration, compute: compute))
@@ -59,7 +61,8 @@ package struct DecoderLayer: Sendable {
         let x = attentionNorm(residual)
         switch feedForward {
         case .dense(let mlp): return (compute.add(residual, mlp(x)), keys)
-        case .sparse(let experts): return (compute.add(residual, experts(x, layer: layer, trace: trace)), keys)
+        case .sparse(let experts):
+            return (compute.add(residual, experts(x, layer: layer, trace: trace)), keys)
         }
     }
 }

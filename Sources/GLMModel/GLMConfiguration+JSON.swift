@@ -7,12 +7,13 @@ extension GLMConfiguration {
         try GLMConfiguration(JSONDocument.load(path: path, limit: 64 << 20).root)
     }
 
-    /// Reads and validates a parsed `config.json`. Keys this engine does not know are ignored; a known key with a value
-    /// that would change numbers in a way it does not support is refused by name.
+    /// Reads and validates a parsed `config.json`. Keys this engine does not know are ignored; a known key
+    /// with a value that would change numbers in a way it does not support is refused by name.
     /// - Throws: `InputError` naming the key, what was found and what was expected.
     package init(_ root: JSONValue) throws(InputError) {
         guard root.kind == .object else {
-            throw InputError(.badInput, file: root.source, found: "a JSON \(root.kind)", expected: "an object")
+            throw InputError(
+                .badInput, file: root.source, found: "a JSON \(root.kind)", expected: "an object")
         }
         let keys = ConfigurationKeys(root)
         try GLMConfiguration.refuseUnsupported(keys)
@@ -65,7 +66,9 @@ extension GLMConfiguration {
         for key in ["index_init_tokens", "index_local_tokens"] { try keys.permit(key, only: 0) }
         for key in ["moe_layer_freq", "pretraining_tp"] { try keys.permit(key, only: 1) }
         try keys.permit("rope_scaling", only: nil)
-        if let kinds = try keys.strings("layer_types"), let other = kinds.first(where: { $0 != "indexed_attention" }) {
+        if let kinds = try keys.strings("layer_types"),
+            let other = kinds.first(where: { $0 != "indexed_attention" })
+        {
             throw keys.error("layer_types", found: "\"\(other)\"", expected: "only \"indexed_attention\"")
         }
     }
@@ -85,7 +88,9 @@ extension GLMConfiguration {
     /// `indexer_types`, else `index_topk_pattern`, else frequency and offset (specification §1.1).
     private static func indexers(_ keys: ConfigurationKeys, layers: Int) throws(InputError) -> [Indexer] {
         if let types = try keys.strings("indexer_types") {
-            return try listed(types, key: "indexer_types", keys: keys, layers: layers) { Indexer(rawValue: $0) }
+            return try listed(types, key: "indexer_types", keys: keys, layers: layers) {
+                Indexer(rawValue: $0)
+            }
         }
         if keys.isPresent("index_topk_pattern") {
             let letters: [String]
@@ -102,11 +107,15 @@ extension GLMConfiguration {
         return (0..<layers).map { max($0 - offset + 1, 0) % frequency == 0 ? .full : .shared }
     }
 
-    private static func feedForwards(_ keys: ConfigurationKeys, layers: Int) throws(InputError) -> [FeedForward] {
+    private static func feedForwards(_ keys: ConfigurationKeys, layers: Int) throws(InputError)
+        -> [FeedForward]
+    {
         let dense = try keys.count("first_k_dense_replace", atLeast: 0, atMost: 4096)
         let leading = (0..<layers).map { $0 < dense ? FeedForward.dense : .sparse }
         guard let types = try keys.strings("mlp_layer_types") else { return leading }
-        let kinds = try listed(types, key: "mlp_layer_types", keys: keys, layers: layers) { FeedForward(rawValue: $0) }
+        let kinds = try listed(types, key: "mlp_layer_types", keys: keys, layers: layers) {
+            FeedForward(rawValue: $0)
+        }
         guard kinds == leading else {
             throw keys.error(
                 "mlp_layer_types", found: "a list that is not \(dense) dense layers followed by sparse ones",
@@ -125,7 +134,8 @@ extension GLMConfiguration {
         var kinds: [Kind] = []
         for (layer, name) in names.enumerated() {
             guard let value = kind(name) else {
-                throw keys.error("\(key)[\(layer)]", found: "\"\(name)\"", expected: "a kind this engine supports")
+                throw keys.error(
+                    "\(key)[\(layer)]", found: "\"\(name)\"", expected: "a kind this engine supports")
             }
             kinds.append(value)
         }
@@ -139,7 +149,8 @@ extension GLMConfiguration {
     private static func weightBlock(_ keys: ConfigurationKeys) throws(InputError) -> WeightBlock? {
         guard keys.isPresent("quantization_config") else { return nil }
         guard let quantization = keys.object("quantization_config") else {
-            throw keys.error("quantization_config", found: keys.describe("quantization_config"), expected: "an object")
+            throw keys.error(
+                "quantization_config", found: keys.describe("quantization_config"), expected: "an object")
         }
         try quantization.require("quant_method", oneOf: ["fp8"])
         try quantization.permit("fmt", only: "e4m3")

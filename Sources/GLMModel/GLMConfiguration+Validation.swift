@@ -17,7 +17,9 @@ extension GLMConfiguration {
         rule(
             routedExpertCount.isMultiple(of: expertGroupCount),
             "n_group \(expertGroupCount) does not divide n_routed_experts \(routedExpertCount)")
-        rule(groupsPerToken <= expertGroupCount, "topk_group \(groupsPerToken) exceeds n_group \(expertGroupCount)")
+        rule(
+            groupsPerToken <= expertGroupCount,
+            "topk_group \(groupsPerToken) exceeds n_group \(expertGroupCount)")
         let inGroups = groupsPerToken * (routedExpertCount / max(expertGroupCount, 1))
         rule(
             expertsPerToken <= inGroups,
@@ -31,7 +33,8 @@ extension GLMConfiguration {
             "eos_token_id \(endOfSequenceTokens) is outside the vocabulary of \(vocabularySize)")
         guard broken.isEmpty else {
             throw InputError(
-                .badInput, file: file, found: broken.joined(separator: "; "), remedy: "correct the configuration")
+                .badInput, file: file, found: broken.joined(separator: "; "),
+                remedy: "correct the configuration")
         }
     }
 }

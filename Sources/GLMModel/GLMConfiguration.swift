@@ -1,6 +1,7 @@
 /// The blueprint of a model: every number that decides shapes or arithmetic, none of them defaulted.
 ///
-/// Made from `config.json` by `GLMConfiguration+JSON`, checked as a whole by `validate()` before weights are read.
+/// Made from `config.json` by `GLMConfiguration+JSON`, checked as a whole by `validate()` before weights are
+/// read.
 /// Source: specification §1; transformers `GlmMoeDsaConfig`.
 public struct GLMConfiguration: Sendable, Equatable {
     /// What follows the attention of a decoder layer.

@@ -13,9 +13,12 @@ public struct GatedMLP: Sendable {
 
     /// Reads `gate_proj`, `up_proj` and `down_proj`.
     package init(weights: WeightScope, hidden: Int, intermediate: Int, compute: Compute) throws(InputError) {
-        gate = Linear(try weights.matrix("gate_proj.weight", rows: intermediate, columns: hidden), compute: compute)
-        up = Linear(try weights.matrix("up_proj.weight", rows: intermediate, columns: hidden), compute: compute)
-        down = Linear(try weights.matrix("down_proj.weight", rows: hidden, columns: intermediate), compute: compute)
+        gate = Linear(
+            try weights.matrix("gate_proj.weight", rows: intermediate, columns: hidden), compute: compute)
+        up = Linear(
+            try weights.matrix("up_proj.weight", rows: intermediate, columns: hidden), compute: compute)
+        down = Linear(
+            try weights.matrix("down_proj.weight", rows: hidden, columns: intermediate), compute: compute)
     }
 
     /// An MLP of one's own.
@@ -27,8 +30,12 @@ public struct GatedMLP: Sendable {
     /// - Precondition: the shapes agree.
     public init(gate: WeightMatrix, up: WeightMatrix, down: WeightMatrix, compute: Compute) {
         precondition(
-            gate.rows == up.rows && gate.columns == up.columns && down.rows == gate.columns && down.columns == gate.rows,
-            "gate \(gate.rows) × \(gate.columns), up \(up.rows) × \(up.columns), down \(down.rows) × \(down.columns)")
+            gate.rows == up.rows && gate.columns == up.columns && down.rows == gate.columns
+                && down.columns == gate.rows,
+            """
+            gate \(gate.rows) × \(gate.columns), up \(up.rows) × \(up.columns), \
+            down \(down.rows) × \(down.columns)
+            """)
         self.gate = Linear(gate, compute: compute)
         self.up = Linear(up, compute: compute)
         self.down = Linear(down, compute: compute)

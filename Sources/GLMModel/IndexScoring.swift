@@ -1,8 +1,8 @@
 public import GLMKernels
 public import GLMTensor
 
-/// I(t, j) = Σ_h w_h(t) · relu(q_h(t) · k_j / √J), and the largest of them: the arithmetic of the lightning indexer
-/// without its weights.
+/// I(t, j) = Σ_h w_h(t) · relu(q_h(t) · k_j / √J), and the largest of them: the arithmetic of the lightning
+/// indexer without its weights.
 ///
 /// Source: specification §5, steps 6 and 7.
 public struct IndexScoring: Sendable {
@@ -42,7 +42,8 @@ public struct IndexScoring: Sendable {
 
     /// The `topK` best keys of every row, higher score first and the lower position at a tie.
     ///
-    /// Parameters as for ``scores(queries:headWeights:keys:visible:)``; rows that see no more than `topK` keys take all.
+    /// Parameters as for ``scores(queries:headWeights:keys:visible:)``; rows that see no more than `topK`
+    /// keys take all.
     public func selection(
         queries: Tensor, headWeights: Tensor, keys: Tensor, visible: [Int], topK: Int
     ) -> KeySelection {
@@ -50,14 +51,16 @@ public struct IndexScoring: Sendable {
         let sparse = visible.indices.filter { !selection.isDense($0) }
         withKeys(keys, visible: visible) { indexKeys in
             select(
-                sparse, topK: topK, queries: queries, headWeights: headWeights, keys: indexKeys, into: &selection)
+                sparse, topK: topK, queries: queries, headWeights: headWeights, keys: indexKeys,
+                into: &selection)
         }
         return selection
     }
 
     private func withKeys(_ keys: Tensor, visible: [Int], _ body: (IndexKeys) -> Void) {
         precondition(keys.width == dimension, "keys of width \(keys.width), expected \(dimension)")
-        precondition(visible.allSatisfy { $0 <= keys.rowCount }, "rows that see more than \(keys.rowCount) keys")
+        precondition(
+            visible.allSatisfy { $0 <= keys.rowCount }, "rows that see more than \(keys.rowCount) keys")
         unsafe keys.values.withUnsafeBufferPointer { rows in
             guard let base = rows.baseAddress else { return }
             let pages = unsafe stride(from: 0, to: keys.rowCount, by: KeyRows.pageTokens).map {
@@ -65,7 +68,8 @@ public struct IndexScoring: Sendable {
             }
             unsafe body(
                 IndexKeys(
-                    pages: [pages], sequenceOfRow: [Int](repeating: 0, count: visible.count), visible: visible))
+                    pages: [pages], sequenceOfRow: [Int](repeating: 0, count: visible.count), visible: visible
+                ))
         }
     }
 
@@ -76,8 +80,8 @@ public struct IndexScoring: Sendable {
         unsafe table.values.withUnsafeMutableBufferPointer { values in
             guard let base = values.baseAddress else { return }
             unsafe score(
-                Array(0..<rows), offsets: (0...rows).map { $0 * longest }, queries: queries, headWeights: headWeights,
-                keys: keys, into: base)
+                Array(0..<rows), offsets: (0...rows).map { $0 * longest }, queries: queries,
+                headWeights: headWeights, keys: keys, into: base)
         }
         return table
     }
@@ -140,10 +144,10 @@ public struct IndexScoring: Sendable {
                     unsafe keys.pages[keys.sequenceOfRow[row]].withUnsafeBufferPointer { pages in
                         guard let pages = pages.baseAddress else { return }
                         unsafe compute.kernels.indexScores(
-                            query: query + row * heads * dimension, headWeights: weight + row * heads, heads: heads,
-                            dim: dimension, scale: scale,
-                            keys: KeyRows(pages: pages, width: dimension, count: keys.visible[row]), range: range,
-                            output: scores + offsets[index])
+                            query: query + row * heads * dimension, headWeights: weight + row * heads,
+                            heads: heads, dim: dimension, scale: scale,
+                            keys: KeyRows(pages: pages, width: dimension, count: keys.visible[row]),
+                            range: range, output: scores + offsets[index])
                     }
                 }
             }

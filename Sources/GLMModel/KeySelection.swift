@@ -1,7 +1,7 @@
 /// The keys each query row attends to: a set of positions a row, ascending.
 ///
-/// A row that sees no more keys than the selection may hold is *dense* and stores nothing. Attention returns the
-/// selection it used, so that a layer with a shared index receives it as an argument.
+/// A row that sees no more keys than the selection may hold is *dense* and stores nothing. Attention returns
+/// the selection it used, so that a layer with a shared index receives it as an argument.
 public struct KeySelection: Sendable, Equatable {
     /// The keys of one row.
     public enum Row: Sendable, Equatable {

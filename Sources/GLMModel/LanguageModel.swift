@@ -19,8 +19,8 @@ package final class LanguageModel: Sendable {
 
     /// Loads a folder in the released layout: `config.json` and safetensors.
     ///
-    /// Weights stay in the mapped files. Unless `options.lazy`, every page is read once, which brings it into memory
-    /// and finds codes that are not numbers.
+    /// Weights stay in the mapped files. Unless `options.lazy`, every page is read once, which brings it into
+    /// memory and finds codes that are not numbers.
     /// - Throws: `InputError` for anything missing, malformed, unsupported, or left over.
     package static func load(
         directory: String, options: LoadOptions, progress: (@Sendable (LoadProgress) -> Void)? = nil
@@ -45,15 +45,16 @@ package final class LanguageModel: Sendable {
     ) throws(InputError) {
         contextSize = try LanguageModel.contextSize(options.contextSize, configuration)
         let weights = WeightScope(
-            checkpoint, block: configuration.weightBlock.map { BlockShape(rows: $0.rows, columns: $0.columns) })
+            checkpoint,
+            block: configuration.weightBlock.map { BlockShape(rows: $0.rows, columns: $0.columns) })
         let numerics = NumericOptions(latentNormEpsilon: options.latentNormEpsilon)
         transformer = try Transformer(
             weights: weights, configuration: configuration, options: numerics, compute: compute)
         eagleHead =
             configuration.nextTokenLayerCount > 0
             ? try EagleHead(
-                weights: weights.scope("model.layers.\(configuration.layerCount)"), configuration: configuration,
-                options: numerics, compute: compute)
+                weights: weights.scope("model.layers.\(configuration.layerCount)"),
+                configuration: configuration, options: numerics, compute: compute)
             : nil
         try weights.finish()
         self.configuration = configuration
@@ -61,7 +62,9 @@ package final class LanguageModel: Sendable {
         cacheLayout = CacheLayout(configuration, layers: 0..<configuration.layerCount)
     }
 
-    private static func contextSize(_ wanted: Int?, _ configuration: GLMConfiguration) throws(InputError) -> Int {
+    private static func contextSize(_ wanted: Int?, _ configuration: GLMConfiguration) throws(InputError)
+        -> Int
+    {
         let longest = configuration.maximumPositions
         guard let wanted else { return longest }
         guard (1...longest).contains(wanted) else {
@@ -77,7 +80,8 @@ package final class LanguageModel: Sendable {
 
     /// Runs the new tokens of several sequences and extends their caches.
     ///
-    /// A row's result does not depend on the other rows, on how its prompt was cut, or on the number of threads.
+    /// A row's result does not depend on the other rows, on how its prompt was cut, or on the number of
+    /// threads.
     /// - Precondition: one cache a step; token ids inside the vocabulary; no sequence beyond `contextSize`.
     package func forward(
         _ steps: [SequenceStep], caches: inout [SequenceCache], trace: Trace? = nil
@@ -118,6 +122,8 @@ public struct LoadOptions: Sendable {
 
 /// How far the pass over the weights has come.
 public struct LoadProgress: Sendable {
+    /// Bytes read and checked so far.
     public let completedBytes: Int
+    /// Bytes of all files.
     public let totalBytes: Int
 }

@@ -1,11 +1,11 @@
 public import GLMKernels
 public import GLMTensor
 
-/// softmax(q̃ · K) · C over selected cache rows: attention with one key head of width C + R, whose first C elements are
-/// also the value, shared by all query heads.
+/// softmax(q̃ · K) · C over selected cache rows: attention with one key head of width C + R, whose first C
+/// elements are also the value, shared by all query heads.
 ///
-/// s_h(t, j) = scale · (q̃_h(t) · [c_j, k^R_j]); ô_h(t) = Σ_j softmax_j(s_h(t)) c_j over j in the row's selection,
-/// ascending. Knows no weights and no layers.
+/// s_h(t, j) = scale · (q̃_h(t) · [c_j, k^R_j]); ô_h(t) = Σ_j softmax_j(s_h(t)) c_j over j in the row's
+/// selection, ascending. Knows no weights and no layers.
 /// Source: specification §4, absorbed evaluation.
 public struct LatentAttention: Sendable {
     let heads: Int
@@ -37,13 +37,18 @@ public struct LatentAttention: Sendable {
     /// - Returns: `[rows, heads, C]`; a row that attends to nothing gives zeros.
     public func callAsFunction(_ queries: Tensor, keys: Tensor, selection: KeySelection) -> Tensor {
         precondition(keys.width == width, "keys of width \(keys.width), expected \(width)")
-        precondition(selection.visible.allSatisfy { $0 <= keys.rowCount }, "a selection of more than \(keys.rowCount) keys")
+        precondition(
+            selection.visible.allSatisfy { $0 <= keys.rowCount },
+            "a selection of more than \(keys.rowCount) keys")
         var output = Tensor(zeros: [0, heads, latentRank])
         unsafe keys.values.withUnsafeBufferPointer { rows in
             guard let base = rows.baseAddress else { return }
-            let pages = unsafe stride(from: 0, to: keys.rowCount, by: KeyRows.pageTokens).map { unsafe base + $0 * width }
+            let pages = unsafe stride(from: 0, to: keys.rowCount, by: KeyRows.pageTokens).map {
+                unsafe base + $0 * width
+            }
             unsafe output = self(
-                queries, over: selection, pages: [pages], sequenceOfRow: [Int](repeating: 0, count: selection.rowCount))
+                queries, over: selection, pages: [pages],
+                sequenceOfRow: [Int](repeating: 0, count: selection.rowCount))
         }
         return output
     }
@@ -59,7 +64,8 @@ public struct LatentAttention: Sendable {
         _ queries: Tensor, over keys: KeySelection, pages: [[UnsafePointer<Float>]], sequenceOfRow: [Int]
     ) -> Tensor {
         let rows = keys.rowCount
-        precondition(queries.values.count == rows * heads * width, "queries \(queries.shape) for \(rows) rows")
+        precondition(
+            queries.values.count == rows * heads * width, "queries \(queries.shape) for \(rows) rows")
         let parts = headParts(rows: rows)
         return unsafe Tensor(shape: [rows, heads, latentRank]) { attended in
             unsafe queries.values.withUnsafeBufferPointer { queries in
@@ -68,7 +74,8 @@ public struct LatentAttention: Sendable {
                     compute.pool.parallel(rows * parts.count) { item in
                         let (row, part) = item.quotientAndRemainder(dividingBy: parts.count)
                         let first = row * heads + parts[part].lowerBound
-                        let chosen = keys.isDense(row) ? nil : unsafe positions.map { unsafe $0 + bounds[row] }
+                        let chosen =
+                            keys.isDense(row) ? nil : unsafe positions.map { unsafe $0 + bounds[row] }
                         unsafe attend(
                             query + first * width, heads: parts[part].count, pages: pages[sequenceOfRow[row]],
                             positions: chosen, count: keys.count(row), into: attended + first * latentRank)
@@ -80,8 +87,8 @@ public struct LatentAttention: Sendable {
 
     /// Some heads of one row.
     private func attend(
-        _ query: UnsafePointer<Float>, heads: Int, pages: [UnsafePointer<Float>], positions: UnsafePointer<Int32>?,
-        count: Int, into output: UnsafeMutablePointer<Float>
+        _ query: UnsafePointer<Float>, heads: Int, pages: [UnsafePointer<Float>],
+        positions: UnsafePointer<Int32>?, count: Int, into output: UnsafeMutablePointer<Float>
     ) {
         unsafe pages.withUnsafeBufferPointer { pages in
             guard let pages = pages.baseAddress else { return }
@@ -89,12 +96,13 @@ public struct LatentAttention: Sendable {
             defer { unsafe scratch.deallocate() }
             unsafe compute.kernels.attend(
                 query: query, heads: heads, width: width, latentWidth: latentRank, scale: scale,
-                keys: KeyRows(pages: pages, width: width, positions: positions, count: count), scratch: scratch,
-                output: output)
+                keys: KeyRows(pages: pages, width: width, positions: positions, count: count),
+                scratch: scratch, output: output)
         }
     }
 
-    /// With few rows the heads of one row are shared out between threads; each head's result is the same either way.
+    /// With few rows the heads of one row are shared out between threads; each head's result is the same
+    /// either way.
     private func headParts(rows: Int) -> [Range<Int>] {
         let threads = compute.pool.threads
         let parts = rows >= 2 * threads ? 1 : min(heads, (2 * threads + rows - 1) / max(rows, 1))

@@ -1,14 +1,14 @@
-package import GLMKernels
 package import GLMFiles
+package import GLMKernels
 package import GLMTensor
 package import GLMWeights
 
 /// The lightning indexer of DeepSeek Sparse Attention: which keys a query attends to.
 ///
-/// I(t, j) = Σ_h w_h(t) · relu(q_h(t) · k_j / √J) / √heads, in Float32; the `topK` largest over j ≤ t are selected,
-/// higher score first and the lower position at a tie.
-/// Source: specification §5; DeepSeek-V3.2 §2.1; transformers `GlmMoeDsaIndexer` (interleaved rope, on the *first*
-/// elements of a head; key norm with mean, bias and ε = 1e-6).
+/// I(t, j) = Σ_h w_h(t) · relu(q_h(t) · k_j / √J) / √heads, in Float32; the `topK` largest over j ≤ t are
+/// selected, higher score first and the lower position at a tie.
+/// Source: specification §5; DeepSeek-V3.2 §2.1; transformers `GlmMoeDsaIndexer` (interleaved rope, on the
+/// *first* elements of a head; key norm with mean, bias and ε = 1e-6).
 public struct LightningIndexer: Sendable {
     let queryUp: Linear
     let keyDown: Linear
@@ -26,8 +26,8 @@ public struct LightningIndexer: Sendable {
 
     /// The parts, already joined to the machine that runs them.
     init(
-        queryUp: Linear, keyDown: Linear, keyNorm: LayerNorm, headWeights: Linear, ropeDimension: Int, topK: Int,
-        compute: Compute
+        queryUp: Linear, keyDown: Linear, keyNorm: LayerNorm, headWeights: Linear, ropeDimension: Int,
+        topK: Int, compute: Compute
     ) {
         self.queryUp = queryUp
         self.keyDown = keyDown
@@ -51,8 +51,8 @@ public struct LightningIndexer: Sendable {
             keyDown: linear("wk", dimension, configuration.hiddenSize),
             keyNorm: LayerNorm(
                 weight: weights.vector("k_norm.weight", count: dimension),
-                bias: weights.vector("k_norm.bias", count: dimension), epsilon: LightningIndexer.keyNormEpsilon,
-                compute: compute),
+                bias: weights.vector("k_norm.bias", count: dimension),
+                epsilon: LightningIndexer.keyNormEpsilon, compute: compute),
             headWeights: linear("weights_proj", heads, configuration.hiddenSize),
             ropeDimension: configuration.ropeDimension, topK: configuration.indexTopK, compute: compute)
     }
@@ -62,8 +62,8 @@ public struct LightningIndexer: Sendable {
     /// - Parameters:
     ///   - x: normed layer input, `[rows, hidden]`.
     ///   - queryLatent: c^Q, `[rows, queryRank]`.
-    ///   - trace: receives the scores `[rows, keys]` when given; otherwise rows that see no more than `topK` keys are
-    ///     not scored at all.
+    ///   - trace: receives the scores `[rows, keys]` when given; otherwise rows that see no more than `topK`
+    ///     keys are not scored at all.
     package func callAsFunction(
         _ x: Tensor, queryLatent: Tensor, layer: Int, batch: RaggedBatch, caches: inout [SequenceCache],
         trace: Trace?

@@ -5,8 +5,8 @@ package import GLMWeights
 
 /// y = Σ_k weight_k · expert_k(x) + shared(x).
 ///
-/// Tokens are sorted by expert, so that each expert's weights are read once a forward pass; the contributions to a
-/// token are then added by ascending expert, and the shared expert last, whoever computed them and when.
+/// Tokens are sorted by expert, so that each expert's weights are read once a forward pass; the contributions
+/// to a token are then added by ascending expert, and the shared expert last, whoever computed them and when.
 /// Source: specification §6.
 public struct MixtureOfExperts: Sendable {
     let router: Router
@@ -36,7 +36,8 @@ public struct MixtureOfExperts: Sendable {
     ///
     /// - Precondition: as many experts as the router routes to, all of one shape.
     public init(router: Router, experts: [GatedMLP], shared: GatedMLP, compute: Compute) {
-        precondition(experts.count == router.expertCount, "\(experts.count) experts, \(router.expertCount) routed")
+        precondition(
+            experts.count == router.expertCount, "\(experts.count) experts, \(router.expertCount) routed")
         precondition(Set(experts.map(\.intermediate)).count <= 1, "experts of different widths")
         self.router = router
         self.experts = experts
@@ -66,7 +67,8 @@ public struct MixtureOfExperts: Sendable {
         }
     }
 
-    /// Products of each expert's rows with its weights, in one parallel region. `layers` gives weights and first column.
+    /// Products of each expert's rows with its weights, in one parallel region. `layers` gives weights and
+    /// first column.
     private func grouped(
         _ x: Tensor, _ order: ExpertOrder, width: Int, _ layers: (Int) -> [(Linear, column: Int)]
     ) -> Tensor {
@@ -78,8 +80,9 @@ public struct MixtureOfExperts: Sendable {
                     for (linear, column) in layers(expert) {
                         unsafe groups.append(
                             ProductGroup(
-                                weight: linear.weight.view, x: input + rows.lowerBound * x.width, tokens: rows.count,
-                                xStride: x.width, y: output + rows.lowerBound * width + column, yStride: width))
+                                weight: linear.weight.view, x: input + rows.lowerBound * x.width,
+                                tokens: rows.count, xStride: x.width,
+                                y: output + rows.lowerBound * width + column, yStride: width))
                     }
                 }
                 compute.product(groups)
@@ -88,7 +91,8 @@ public struct MixtureOfExperts: Sendable {
     }
 
     /// Adds each token's contributions by ascending expert, then the shared expert's.
-    private func combine(_ outputs: Tensor, _ order: ExpertOrder, routing: Routing, shared: Tensor) -> Tensor {
+    private func combine(_ outputs: Tensor, _ order: ExpertOrder, routing: Routing, shared: Tensor) -> Tensor
+    {
         let width = shared.width
         return unsafe Tensor(shape: shared.shape) { sum in
             unsafe outputs.values.withUnsafeBufferPointer { outputs in

@@ -10,8 +10,8 @@ package import GLMKernels
 
 /// The frequencies of the rotary position embedding; GLM scales them in no way.
 ///
-/// inv_freq_j = θ^(−2j/R), j = 0 ..< R/2, rounded to Float32 as transformers rounds it, because at position 100,000 an
-/// error in its last bit is already a different angle.
+/// inv_freq_j = θ^(−2j/R), j = 0 ..< R/2, rounded to Float32 as transformers rounds it, because at position
+/// 100,000 an error in its last bit is already a different angle.
 /// Source: specification §4.1; transformers `GlmMoeDsaRotaryEmbedding`.
 package struct RotaryEmbedding: Sendable {
     /// One frequency a pair of elements, radians per position.
@@ -48,7 +48,8 @@ package struct RotaryAngles: Sendable {
     package let cosines: [Float]
     package let sines: [Float]
 
-    /// Rotates the interleaved pairs (2j, 2j+1) of the `2 · pairs` elements at `vector` by the angles of `row`.
+    /// Rotates the interleaved pairs (2j, 2j+1) of the `2 · pairs` elements at `vector` by the angles of
+    /// `row`.
     package func rotate(_ vector: UnsafeMutablePointer<Float>, row: Int, kernels: Kernels) {
         precondition((row + 1) * pairs <= cosines.count, "row \(row) of \(cosines.count / max(pairs, 1))")
         unsafe cosines.withUnsafeBufferPointer { cosines in

@@ -18,9 +18,9 @@ public struct Routing: Sendable, Equatable {
 
 /// Sigmoid routing without auxiliary loss (`noaux_tc`): a bias chooses, the unbiased affinity weighs.
 ///
-/// affinity s = sigmoid(W^G x); selection score b = s + bias; the `groupsPerToken` groups with the largest sum of their
-/// two best b stay; the `perToken` largest b of them are chosen; weight = s / (Σ s + 1e-20) · scaling.
-/// Ties go to the lower group and the lower expert.
+/// affinity s = sigmoid(W^G x); selection score b = s + bias; the `groupsPerToken` groups with the largest
+/// sum of their two best b stay; the `perToken` largest b of them are chosen; weight = s / (Σ s + 1e-20) ·
+/// scaling. Ties go to the lower group and the lower expert.
 /// Source: specification §6; DeepSeek-V3 §2.1.2; transformers `GlmMoeDsaTopkRouter`.
 public struct Router: Sendable {
     let gate: Linear
@@ -36,7 +36,8 @@ public struct Router: Sendable {
         let experts = configuration.routedExpertCount
         self.init(
             gate: Linear(
-                try weights.matrix("weight", rows: experts, columns: configuration.hiddenSize), compute: compute),
+                try weights.matrix("weight", rows: experts, columns: configuration.hiddenSize),
+                compute: compute),
             correctionBias: try weights.vector("e_score_correction_bias", count: experts),
             configuration: configuration)
     }
@@ -129,8 +130,8 @@ public struct Router: Sendable {
 /// Indices of the `count` largest values, ascending; the lower index wins a tie.
 private func largest(_ count: Int, of values: [Float]) -> [Int] {
     var chosen: [Int] = []
-    for (index, value) in values.enumerated() {
-        guard chosen.count < count || values[chosen[chosen.count - 1]] < value else { continue }
+    for (index, value) in values.enumerated()
+    where chosen.count < count || values[chosen[chosen.count - 1]] < value {
         // Insertion behind all that are at least as large keeps the list ordered, lower index first.
         let place = chosen.firstIndex { values[$0] < value } ?? chosen.count
         chosen.insert(index, at: place)

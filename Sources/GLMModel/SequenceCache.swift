@@ -2,8 +2,9 @@ import GLMKernels
 
 /// Latents, rope keys and index keys of one sequence, in pages of 64 tokens.
 ///
-/// A value: copying it shares the pages, and a page is copied before it is written while another cache holds it too, so
-/// a prefix can be shared and a sequence can be forked. Pages go back to the allocator with their last owner.
+/// A value: copying it shares the pages, and a page is copied before it is written while another cache holds
+/// it too, so a prefix can be shared and a sequence can be forked. Pages go back to the allocator with their
+/// last owner.
 package struct SequenceCache: Sendable {
     package let layout: CacheLayout
     /// Tokens whose rows are complete in every layer.
@@ -25,7 +26,8 @@ package struct SequenceCache: Sendable {
 
     /// Declares the rows of `count` more tokens complete.
     package mutating func advance(_ count: Int) {
-        precondition(length + count <= pages.count * CacheLayout.pageTokens, "advance past the reserved pages")
+        precondition(
+            length + count <= pages.count * CacheLayout.pageTokens, "advance past the reserved pages")
         length += count
     }
 
@@ -93,7 +95,8 @@ package struct SequenceCache: Sendable {
     }
 }
 
-/// 64 tokens of every layer. Written only by the one cache that owns it, before `advance` shows the rows to readers.
+/// 64 tokens of every layer. Written only by the one cache that owns it, before `advance` shows the rows to
+/// readers.
 @safe
 private final class CachePage: @unchecked Sendable {
     let storage: UnsafeMutablePointer<Float>

@@ -16,6 +16,7 @@ extension SparseAttention {
         /// C, width of the key-value latent.
         public var latentRank: Int
 
+        /// Any widths; `rope` is even.
         public init(heads: Int, nope: Int, rope: Int, value: Int, latentRank: Int) {
             self.heads = heads
             self.nope = nope
@@ -42,6 +43,7 @@ extension SparseAttention {
         /// W^O, `o_proj`: `[hidden, N · V]`.
         public var output: WeightMatrix
 
+        /// Weights of shapes that fit each other, as their names above say.
         public init(
             queryDown: WeightMatrix, queryNorm: [Float], queryUp: WeightMatrix, latentDown: WeightMatrix,
             latentNorm: [Float], latentUp: WeightMatrix, output: WeightMatrix
@@ -65,21 +67,26 @@ extension SparseAttention {
     public init(
         weights: Weights, shape: Shape, indexer: LightningIndexer?, latentNormEpsilon: Float, compute: Compute
     ) {
-        precondition(weights.queryUp.rows == shape.heads * (shape.nope + shape.rope), "q_b of \(weights.queryUp.rows) rows")
-        precondition(weights.latentDown.rows == shape.latentRank + shape.rope, "kv_a of \(weights.latentDown.rows) rows")
+        precondition(
+            weights.queryUp.rows == shape.heads * (shape.nope + shape.rope),
+            "q_b of \(weights.queryUp.rows) rows")
+        precondition(
+            weights.latentDown.rows == shape.latentRank + shape.rope,
+            "kv_a of \(weights.latentDown.rows) rows")
         precondition(
             weights.latentUp.rows == shape.heads * (shape.nope + shape.value)
                 && weights.latentUp.columns == shape.latentRank,
             "kv_b of \(weights.latentUp.rows) × \(weights.latentUp.columns)")
-        precondition(weights.output.columns == shape.heads * shape.value, "o of \(weights.output.columns) columns")
+        precondition(
+            weights.output.columns == shape.heads * shape.value, "o of \(weights.output.columns) columns")
         self.init(
             queryDown: Linear(weights.queryDown, compute: compute),
             queryNorm: RMSNorm(weight: weights.queryNorm, epsilon: latentNormEpsilon, compute: compute),
             queryUp: Linear(weights.queryUp, compute: compute),
             latentDown: Linear(weights.latentDown, compute: compute),
             latentNorm: RMSNorm(weight: weights.latentNorm, epsilon: latentNormEpsilon, compute: compute),
-            latentUp: weights.latentUp, output: Linear(weights.output, compute: compute), indexer: indexer, shape: shape,
-            compute: compute)
+            latentUp: weights.latentUp, output: Linear(weights.output, compute: compute), indexer: indexer,
+            shape: shape, compute: compute)
     }
 
     /// Attention of a whole sequence from position 0, without a cache that outlives the call.
@@ -115,6 +122,7 @@ extension LightningIndexer {
         /// `weights_proj`: `[heads, hidden]`.
         public var headWeights: WeightMatrix
 
+        /// Weights of shapes that fit each other, as their names above say.
         public init(
             queryUp: WeightMatrix, keyDown: WeightMatrix, keyNormWeight: [Float], keyNormBias: [Float],
             headWeights: WeightMatrix
@@ -136,15 +144,17 @@ extension LightningIndexer {
     public init(weights: Weights, ropeDimension: Int, topK: Int, compute: Compute) {
         let (heads, dimension) = (weights.headWeights.rows, weights.keyDown.rows)
         precondition(
-            weights.queryUp.rows == heads * dimension, "wq_b of \(weights.queryUp.rows) rows for \(heads) × \(dimension)")
+            weights.queryUp.rows == heads * dimension,
+            "wq_b of \(weights.queryUp.rows) rows for \(heads) × \(dimension)")
         precondition(ropeDimension <= dimension, "rope \(ropeDimension) of \(dimension)")
         self.init(
-            queryUp: Linear(weights.queryUp, compute: compute), keyDown: Linear(weights.keyDown, compute: compute),
+            queryUp: Linear(weights.queryUp, compute: compute),
+            keyDown: Linear(weights.keyDown, compute: compute),
             keyNorm: LayerNorm(
-                weight: weights.keyNormWeight, bias: weights.keyNormBias, epsilon: LightningIndexer.keyNormEpsilon,
-                compute: compute),
-            headWeights: Linear(weights.headWeights, compute: compute), ropeDimension: ropeDimension, topK: topK,
-            compute: compute)
+                weight: weights.keyNormWeight, bias: weights.keyNormBias,
+                epsilon: LightningIndexer.keyNormEpsilon, compute: compute),
+            headWeights: Linear(weights.headWeights, compute: compute), ropeDimension: ropeDimension,
+            topK: topK, compute: compute)
     }
 
     /// The keys each row of a whole sequence attends to, from position 0.
@@ -153,9 +163,12 @@ extension LightningIndexer {
     ///   - x: normed layer input, `[rows, hidden]`.
     ///   - queryLatent: c^Q, `[rows, qRank]`.
     public func callAsFunction(_ x: Tensor, queryLatent: Tensor, ropeTheta: Float) -> KeySelection {
-        var caches = [SequenceCache(layout: CacheLayout(latentRank: 0, ropeDimension: 0, indexWidth: dimension))]
+        var caches = [
+            SequenceCache(layout: CacheLayout(latentRank: 0, ropeDimension: 0, indexWidth: dimension))
+        ]
         let batch = RaggedBatch(
-            counts: [x.rowCount], caches: caches, rotary: RotaryEmbedding(theta: ropeTheta, dimension: ropeDimension))
+            counts: [x.rowCount], caches: caches,
+            rotary: RotaryEmbedding(theta: ropeTheta, dimension: ropeDimension))
         caches[0].reserve(x.rowCount)
         return self(x, queryLatent: queryLatent, layer: 0, batch: batch, caches: &caches, trace: nil)
     }

@@ -6,8 +6,9 @@ package import GLMWeights
 /// Multi-head latent attention over selected keys, evaluated in its absorbed form for every row.
 ///
 /// The cache is used directly as one key head of width C + R and one value head of width C:
-/// q̃_h = Wk_hᵀ q_nope; s_h(t,j) = (q̃_h · c_j + q_rope · k_rope_j) / √D; ô_h = Σ_j softmax(s_h)_j c_j; o_h = Wv_h ô_h.
-/// Prefill and decode take the same road, so that how a prompt is cut into chunks cannot change a bit.
+/// q̃_h = Wk_hᵀ q_nope; s_h(t,j) = (q̃_h · c_j + q_rope · k_rope_j) / √D; ô_h = Σ_j softmax(s_h)_j c_j; o_h =
+/// Wv_h ô_h. Prefill and decode take the same road, so that how a prompt is cut into chunks cannot change a
+/// bit.
 /// Source: specification §4; DeepSeek-V2 §2.1 and appendix C; the expanded form is the tests' oracle.
 public struct SparseAttention: Sendable {
     package let queryDown: Linear
@@ -50,19 +51,23 @@ public struct SparseAttention: Sendable {
 
     /// Reads `self_attn.*` of stored layer `layer`.
     package init(
-        weights: WeightScope, configuration: GLMConfiguration, layer: Int, options: NumericOptions, compute: Compute
+        weights: WeightScope, configuration: GLMConfiguration, layer: Int, options: NumericOptions,
+        compute: Compute
     ) throws(InputError) {
         let shape = Shape(
-            heads: configuration.headCount, nope: configuration.nopeDimension, rope: configuration.ropeDimension,
-            value: configuration.valueDimension, latentRank: configuration.latentRank)
-        let (hidden, queryRank, latentRank) = (configuration.hiddenSize, configuration.queryRank, shape.latentRank)
+            heads: configuration.headCount, nope: configuration.nopeDimension,
+            rope: configuration.ropeDimension, value: configuration.valueDimension,
+            latentRank: configuration.latentRank)
+        let (hidden, queryRank, latentRank) = (
+            configuration.hiddenSize, configuration.queryRank, shape.latentRank
+        )
         func linear(_ name: String, _ rows: Int, _ columns: Int) throws(InputError) -> Linear {
             Linear(try weights.matrix(name + ".weight", rows: rows, columns: columns), compute: compute)
         }
         func norm(_ name: String, _ count: Int) throws(InputError) -> RMSNorm {
             RMSNorm(
-                weight: try weights.vector(name + ".weight", count: count), epsilon: options.latentNormEpsilon,
-                compute: compute)
+                weight: try weights.vector(name + ".weight", count: count),
+                epsilon: options.latentNormEpsilon, compute: compute)
         }
         try self.init(
             queryDown: linear("q_a_proj", queryRank, hidden), queryNorm: norm("q_a_layernorm", queryRank),
@@ -84,7 +89,8 @@ public struct SparseAttention: Sendable {
     /// - Parameters:
     ///   - x: normed layer input, `[rows, hidden]`.
     ///   - layer: layer number inside the caches.
-    ///   - selection: the selection of the nearest full layer before this one; used only by a layer without an indexer.
+    ///   - selection: the selection of the nearest full layer before this one; used only by a layer without
+    ///     an indexer.
     /// - Returns: `W^O o`, `[rows, hidden]`.
     package func callAsFunction(
         _ x: Tensor, layer: Int, batch: RaggedBatch, caches: inout [SequenceCache], selection: KeySelection?,
@@ -129,7 +135,8 @@ public struct SparseAttention: Sendable {
         }
     }
 
-    /// Rows of W^UKV that belong to head `head`: first `nope` rows of keys, then `valueDimension` rows of values.
+    /// Rows of W^UKV that belong to head `head`: first `nope` rows of keys, then `valueDimension` rows of
+    /// values.
     private func keyRows(ofHead head: Int) -> WeightView {
         let first = head * (nope + valueDimension)
         return latentUp.view.rows(first..<(first + nope))
@@ -155,7 +162,8 @@ public struct SparseAttention: Sendable {
                 compute.forEachRow(rows) { row in
                     for head in 0..<heads {
                         let target = unsafe absorbed + (row * heads + head) * width + latentRank
-                        unsafe target.update(from: query + (row * heads + head) * headWidth + nope, count: rope)
+                        unsafe target.update(
+                            from: query + (row * heads + head) * headWidth + nope, count: rope)
                         unsafe batch.angles.rotate(target, row: row, kernels: compute.kernels)
                     }
                 }

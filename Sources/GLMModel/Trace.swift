@@ -1,7 +1,7 @@
 package import GLMTensor
 
-/// An intermediate of a forward pass, for whoever compares or writes them. Nothing is computed for a trace that the
-/// forward pass would not compute otherwise, except scores of rows that see few keys.
+/// An intermediate of a forward pass, for whoever compares or writes them. Nothing is computed for a trace
+/// that the forward pass would not compute otherwise, except scores of rows that see few keys.
 package enum TraceEvent {
     /// The residual stream: 0 is the embedding, i + 1 the output of layer i. `[rows, hidden]`
     case hidden(index: Int, Tensor)

@@ -23,13 +23,13 @@ package struct Transformer: Sendable {
         for layer in 0..<configuration.layerCount {
             layers.append(
                 try DecoderLayer(
-                    weights: weights.scope("model.layers.\(layer)"), configuration: configuration, layer: layer,
-                    options: options, compute: compute))
+                    weights: weights.scope("model.layers.\(layer)"), configuration: configuration,
+                    layer: layer, options: options, compute: compute))
         }
         self.layers = layers
         finalNorm = RMSNorm(
-            weight: try weights.vector("model.norm.weight", count: hidden), epsilon: configuration.rmsNormEpsilon,
-            compute: compute)
+            weight: try weights.vector("model.norm.weight", count: hidden),
+            epsilon: configuration.rmsNormEpsilon, compute: compute)
         head = Linear(
             try weights.matrix("lm_head.weight", rows: vocabulary, columns: hidden), compute: compute)
         rotary = RotaryEmbedding(theta: configuration.ropeTheta, dimension: configuration.ropeDimension)
@@ -73,7 +73,8 @@ package struct Transformer: Sendable {
     private func read(_ h: Tensor, steps: [SequenceStep], batch: RaggedBatch) -> ForwardOutput {
         var wanted: [Int] = []
         for (segment, step) in zip(batch.segments, steps) {
-            precondition(step.logitRows <= step.tokens.count, "\(step.logitRows) logit rows of \(step.tokens.count)")
+            precondition(
+                step.logitRows <= step.tokens.count, "\(step.logitRows) logit rows of \(step.tokens.count)")
             wanted.append(contentsOf: segment.rows.suffix(step.logitRows))
         }
         let hidden = finalNorm(wanted.count == h.rowCount ? h : h.rows(wanted))

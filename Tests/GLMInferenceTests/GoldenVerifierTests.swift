@@ -17,7 +17,8 @@ import Testing
 
     @Test(arguments: cases)
     func agreesWithTheReference(name: String) throws {
-        let report = try GoldenVerifier(directory: "\(Self.root)/\(name)").verify(options: LoadOptions(threads: 2))
+        let report = try GoldenVerifier(directory: "\(Self.root)/\(name)").verify(
+            options: LoadOptions(threads: 2))
         for row in report.rows where row.outcome == .fail {
             Issue.record("\(name) \(row.quantity): \(row.largestError ?? .nan) \(row.detail)")
         }

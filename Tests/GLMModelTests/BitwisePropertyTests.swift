@@ -3,8 +3,8 @@ import GLMModel
 import GLMTensor
 import Testing
 
-/// The engine's character: a row's bits do not depend on chunks, neighbours or threads. `Tensor ==` compares elements;
-/// equal NaN would not pass and −0 = +0 would, so bits are compared.
+/// The engine's character: a row's bits do not depend on chunks, neighbours or threads. `Tensor ==` compares
+/// elements; equal NaN would not pass and −0 = +0 would, so bits are compared.
 @Suite struct BitwisePropertyTests {
     /// Logits of every row and the cache contents of one prompt, run in pieces of the given lengths.
     struct Run: Equatable {
@@ -28,8 +28,11 @@ import Testing
     static func contents(_ cache: SequenceCache, _ configuration: GLMConfiguration) -> [UInt32] {
         var bits: [UInt32] = []
         for layer in 0..<configuration.layerCount {
-            bits += cache.attentionRows(layer: layer, columns: 0..<cache.layout.attentionWidth).map(\.bitPattern)
-            if configuration.indexers[layer] == .full { bits += cache.indexRows(layer: layer).map(\.bitPattern) }
+            bits += cache.attentionRows(layer: layer, columns: 0..<cache.layout.attentionWidth).map(
+                \.bitPattern)
+            if configuration.indexers[layer] == .full {
+                bits += cache.indexRows(layer: layer).map(\.bitPattern)
+            }
         }
         return bits
     }
@@ -59,7 +62,8 @@ import Testing
         }
     }
 
-    /// Negative control of the two tests above: an instruction set without fused multiply-add does differ in bits.
+    /// Negative control of the two tests above: an instruction set without fused multiply-add does differ in
+    /// bits.
     @Test(.enabled(if: InstructionSet.best != .baseline))
     func levelsDifferInBits() throws {
         var options = LoadOptions(threads: 1)
@@ -85,8 +89,11 @@ import Testing
         // Then one decode step each, beside a fresh prefill.
         let next = prompts.map { [$0[0]] } + [prompts[1]]
         caches.append(model.makeCache())
-        let stepped = model.forward(next.map { SequenceStep(tokens: $0, logitRows: $0.count) }, caches: &caches)
-        let expected = prompts.map { Self.run(model, $0 + [$0[0]], pieces: [$0.count + 1]).logits.suffix(stepped.logits.width) }
+        let stepped = model.forward(
+            next.map { SequenceStep(tokens: $0, logitRows: $0.count) }, caches: &caches)
+        let expected = prompts.map {
+            Self.run(model, $0 + [$0[0]], pieces: [$0.count + 1]).logits.suffix(stepped.logits.width)
+        }
         let bits = stepped.logits.values.map(\.bitPattern)
         #expect(Array(bits.prefix(4 * stepped.logits.width)) == expected.flatMap { $0 })
         #expect(Array(bits.dropFirst(4 * stepped.logits.width)) == alone[1].logits)
@@ -101,11 +108,14 @@ import Testing
         _ = model.forward([SequenceStep(tokens: prompt, logitRows: 0)], caches: &caches)
         var forks = [caches[0], caches[0]]
         let output = model.forward(
-            [SequenceStep(tokens: [1, 2], logitRows: 2), SequenceStep(tokens: [3], logitRows: 1)], caches: &forks)
+            [SequenceStep(tokens: [1, 2], logitRows: 2), SequenceStep(tokens: [3], logitRows: 1)],
+            caches: &forks)
         let first = Self.run(model, prompt + [1, 2], pieces: [32])
         let second = Self.run(model, prompt + [3], pieces: [31])
         let width = output.logits.width
-        #expect(output.logits.values.map(\.bitPattern) == first.logits.suffix(2 * width) + second.logits.suffix(width))
+        #expect(
+            output.logits.values.map(\.bitPattern) == first.logits.suffix(2 * width)
+                + second.logits.suffix(width))
         #expect(Self.contents(forks[0], model.configuration) == first.cache)
         #expect(Self.contents(forks[1], model.configuration) == second.cache)
         // Truncated and continued otherwise, the first fork becomes the second.

@@ -6,8 +6,8 @@ import GLMTestSupport
 import GLMWeights
 import Testing
 
-/// Each block alone, made from weights of one's own through the public interface, fed the reference's stored input of
-/// its layer and compared with the stored output.
+/// Each block alone, made from weights of one's own through the public interface, fed the reference's stored
+/// input of its layer and compared with the stored output.
 @Suite struct BuildingBlocksTests {
     /// One layer of a golden case: what goes in and what comes out.
     struct Layer {
@@ -28,7 +28,9 @@ import Testing
             func slice(_ name: String, _ at: Int) throws -> Tensor {
                 let tensor = try #require(golden[ByteString(name)])
                 let size = tensor.shape[1] * tensor.shape[2]
-                return Tensor(shape: Array(tensor.shape[1...]), values: Array(try tensor.floats()[(at * size)..<((at + 1) * size)]))
+                return Tensor(
+                    shape: Array(tensor.shape[1...]),
+                    values: Array(try tensor.floats()[(at * size)..<((at + 1) * size)]))
             }
             hidden = try slice("long.hidden", layer)
             attention = try slice("long.attn_out", layer)
@@ -52,12 +54,14 @@ import Testing
                 return WeightMatrix(Tensor(shape: tensor.shape, values: try tensor.floats()))
             }
             return WeightMatrix(
-                codes: Array(tensor.bytes), scales: Tensor(shape: scales.shape, values: try scales.floats()), rows: rows,
-                columns: columns, blockRows: 128, blockColumns: 128)
+                codes: Array(tensor.bytes), scales: Tensor(shape: scales.shape, values: try scales.floats()),
+                rows: rows, columns: columns, blockRows: 128, blockColumns: 128)
         }
 
         func norm(_ x: Tensor, _ name: String) throws -> Tensor {
-            RMSNorm(weight: try vector(name + ".weight"), epsilon: configuration.rmsNormEpsilon, compute: compute)(x)
+            let weight = try vector(name + ".weight")
+            let norm = RMSNorm(weight: weight, epsilon: configuration.rmsNormEpsilon, compute: compute)
+            return norm(x)
         }
 
         func mlp(_ prefix: String) throws -> GatedMLP {
@@ -71,7 +75,8 @@ import Testing
         let c = layer.configuration
         let indexer = LightningIndexer(
             weights: .init(
-                queryUp: try layer.matrix("self_attn.indexer.wq_b"), keyDown: try layer.matrix("self_attn.indexer.wk"),
+                queryUp: try layer.matrix("self_attn.indexer.wq_b"),
+                keyDown: try layer.matrix("self_attn.indexer.wk"),
                 keyNormWeight: try layer.vector("self_attn.indexer.k_norm.weight"),
                 keyNormBias: try layer.vector("self_attn.indexer.k_norm.bias"),
                 headWeights: try layer.matrix("self_attn.indexer.weights_proj")),
@@ -83,7 +88,8 @@ import Testing
                 queryUp: try layer.matrix("self_attn.q_b_proj"),
                 latentDown: try layer.matrix("self_attn.kv_a_proj_with_mqa"),
                 latentNorm: try layer.vector("self_attn.kv_a_layernorm.weight"),
-                latentUp: try layer.matrix("self_attn.kv_b_proj"), output: try layer.matrix("self_attn.o_proj")),
+                latentUp: try layer.matrix("self_attn.kv_b_proj"),
+                output: try layer.matrix("self_attn.o_proj")),
             shape: .init(
                 heads: c.headCount, nope: c.nopeDimension, rope: c.ropeDimension, value: c.valueDimension,
                 latentRank: c.latentRank),
@@ -118,13 +124,14 @@ import Testing
         let x = try layer.norm(residual, "post_attention_layernorm")
         let gate = try layer.matrix("mlp.gate").dequantized()
         let router = Router(
-            gate: gate, correctionBias: try layer.vector("mlp.gate.e_score_correction_bias"), groups: c.expertGroupCount,
-            groupsPerToken: c.groupsPerToken, expertsPerToken: c.expertsPerToken, normalizes: c.normalizesExpertWeights,
-            scaling: c.routedScalingFactor, compute: layer.compute)
+            gate: gate, correctionBias: try layer.vector("mlp.gate.e_score_correction_bias"),
+            groups: c.expertGroupCount, groupsPerToken: c.groupsPerToken, expertsPerToken: c.expertsPerToken,
+            normalizes: c.normalizesExpertWeights, scaling: c.routedScalingFactor, compute: layer.compute)
         #expect(router(x).routing.experts.map(Int.init) == layer.experts)
         let experts = try (0..<c.routedExpertCount).map { try layer.mlp("mlp.experts.\($0)") }
         let shared = try layer.mlp("mlp.shared_experts")
-        let mixture = MixtureOfExperts(router: router, experts: experts, shared: shared, compute: layer.compute)
+        let mixture = MixtureOfExperts(
+            router: router, experts: experts, shared: shared, compute: layer.compute)
         #expect(Self.largestError(layer.compute.add(residual, mixture(x)), layer.output) <= Self.tolerance)
         // Negative control: experts in another order are noticed.
         let wrong = MixtureOfExperts(

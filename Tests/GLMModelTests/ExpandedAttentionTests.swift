@@ -6,8 +6,8 @@ import GLMTestSupport
 import GLMWeights
 import Testing
 
-/// The expanded evaluation of latent attention, in Double and without a cache: keys and values of every head are
-/// materialised. The oracle of the absorbed evaluation.
+/// The expanded evaluation of latent attention, in Double and without a cache: keys and values of every head
+/// are materialised. The oracle of the absorbed evaluation.
 struct ExpandedAttention {
     let attention: SparseAttention
     let configuration: GLMConfiguration
@@ -30,15 +30,18 @@ struct ExpandedAttention {
         // kv[t][h·(P+V) + i] = W^UKV c_t
         let expanded = (0..<rows).map { (row: Int) -> [Double] in
             let latent = latents.row(row).map(Double.init)
-            return (0..<(c.headCount * perHead)).map { dot(attention.latentUp.row($0).map(Double.init), latent) }
+            return (0..<(c.headCount * perHead)).map {
+                dot(attention.latentUp.row($0).map(Double.init), latent)
+            }
         }
         let ropeKeys = (0..<rows).map { rotate(Array(z.row($0).dropFirst(c.latentRank)), position: $0) }
         var heads = [Float](repeating: 0, count: rows * c.headCount * c.valueDimension)
         for row in 0..<rows {
-            let chosen: [Int] = switch keys[row] {
-            case .all(let count): Array(0..<count)
-            case .positions(let positions): positions.map(Int.init)
-            }
+            let chosen: [Int] =
+                switch keys[row] {
+                case .all(let count): Array(0..<count)
+                case .positions(let positions): positions.map(Int.init)
+                }
             for head in 0..<c.headCount {
                 let query = Array(queries.row(row))[(head * c.headDimension)..<((head + 1) * c.headDimension)]
                 let nope = query.prefix(c.nopeDimension).map(Double.init)
@@ -80,7 +83,8 @@ struct ExpandedAttention {
     /// Absorbed and expanded differ by rounding only: 1e-5 of the largest output.
     static let relativeTolerance = 1e-5
 
-    static func largestRelativeError(_ checkpoint: GoldenCheckpoint, scaledBy factor: Double) throws -> Double {
+    static func largestRelativeError(_ checkpoint: GoldenCheckpoint, scaledBy factor: Double) throws -> Double
+    {
         let model = try checkpoint.load()
         let rows = 30
         let prompt = checkpoint.prompt(rows, for: model)

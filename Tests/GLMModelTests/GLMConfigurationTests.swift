@@ -7,19 +7,23 @@ import Testing
     /// A valid configuration as JSON text, with keys replaced, added (JSON text) or removed (nil).
     static func text(_ changes: [String: String?] = [:]) -> String {
         var keys: [String: String] = [
-            "model_type": "\"glm_moe_dsa\"", "vocab_size": "192", "hidden_size": "48", "num_hidden_layers": "4",
-            "num_nextn_predict_layers": "1", "max_position_embeddings": "4096", "rms_norm_eps": "1e-05",
-            "rope_parameters": "{\"rope_theta\": 1000000, \"rope_type\": \"default\"}", "num_attention_heads": "4",
-            "num_key_value_heads": "4", "q_lora_rank": "32", "kv_lora_rank": "24", "qk_nope_head_dim": "16",
-            "qk_rope_head_dim": "8", "qk_head_dim": "24", "v_head_dim": "20", "index_n_heads": "8",
-            "index_head_dim": "16", "index_topk": "8", "first_k_dense_replace": "1", "intermediate_size": "72",
-            "moe_intermediate_size": "16", "n_routed_experts": "8", "n_shared_experts": "1",
-            "num_experts_per_tok": "2", "n_group": "1", "topk_group": "1", "norm_topk_prob": "true",
-            "routed_scaling_factor": "2.5", "eos_token_id": "[189, 191]", "hidden_act": "\"silu\"",
-            "scoring_func": "\"sigmoid\"", "topk_method": "\"noaux_tc\"", "head_dim": "99",
+            "model_type": "\"glm_moe_dsa\"", "vocab_size": "192", "hidden_size": "48",
+            "num_hidden_layers": "4", "num_nextn_predict_layers": "1", "max_position_embeddings": "4096",
+            "rms_norm_eps": "1e-05",
+            "rope_parameters": "{\"rope_theta\": 1000000, \"rope_type\": \"default\"}",
+            "num_attention_heads": "4", "num_key_value_heads": "4", "q_lora_rank": "32", "kv_lora_rank": "24",
+            "qk_nope_head_dim": "16", "qk_rope_head_dim": "8", "qk_head_dim": "24", "v_head_dim": "20",
+            "index_n_heads": "8", "index_head_dim": "16", "index_topk": "8", "first_k_dense_replace": "1",
+            "intermediate_size": "72", "moe_intermediate_size": "16", "n_routed_experts": "8",
+            "n_shared_experts": "1", "num_experts_per_tok": "2", "n_group": "1", "topk_group": "1",
+            "norm_topk_prob": "true", "routed_scaling_factor": "2.5", "eos_token_id": "[189, 191]",
+            "hidden_act": "\"silu\"", "scoring_func": "\"sigmoid\"", "topk_method": "\"noaux_tc\"",
+            "head_dim": "99",
         ]
         for (key, value) in changes { keys[key] = value }
-        return "{" + keys.sorted { $0.key < $1.key }.map { "\"\($0.key)\": \($0.value)" }.joined(separator: ",") + "}"
+        return "{"
+            + keys.sorted { $0.key < $1.key }.map { "\"\($0.key)\": \($0.value)" }.joined(separator: ",")
+            + "}"
     }
 
     static func load(_ changes: [String: String?] = [:]) throws -> GLMConfiguration {
@@ -46,7 +50,8 @@ import Testing
             "index_topk_pattern": "null",
         ])
         let byPattern = try Self.load(["num_hidden_layers": "10", "index_topk_pattern": "\"FFFSSSFSSS\""])
-        let list = (0..<10).map { [0, 1, 2, 6].contains($0) ? "\"full\"" : "\"shared\"" }.joined(separator: ",")
+        let list = (0..<10).map { [0, 1, 2, 6].contains($0) ? "\"full\"" : "\"shared\"" }.joined(
+            separator: ",")
         let byList = try Self.load([
             "num_hidden_layers": "10", "indexer_types": "[\(list)]", "index_topk_pattern": "\"FFFFFFFFFF\"",
         ])
@@ -55,29 +60,36 @@ import Testing
         #expect(byFrequency.indexers != (try Self.load(["num_hidden_layers": "10"])).indexers)
     }
 
-    @Test(arguments: [
-        ("hidden_size", nil), ("hidden_size", "-48"), ("hidden_size", "\"48\""), ("hidden_size", "48.5"),
-        ("hidden_size", "1e99"), ("hidden_size", "0"), ("hidden_size", "99999999999999999999999"),
-        ("num_hidden_layers", "1000000000"), ("model_type", "\"llama\""), ("model_type", nil),
-        ("rms_norm_eps", "0"), ("rms_norm_eps", "-1e-5"), ("rms_norm_eps", "true"), ("norm_topk_prob", "1"),
-        ("norm_topk_prob", nil), ("rope_parameters", "10000"), ("rope_parameters", nil),
-        ("rope_parameters", "{\"rope_theta\": 1e6, \"rope_type\": \"yarn\"}"),
-        ("rope_parameters", "{\"rope_theta\": 0, \"rope_type\": \"default\"}"),
-        ("hidden_act", "\"gelu\""), ("scoring_func", "\"softmax\""), ("topk_method", "\"greedy\""),
-        ("attention_bias", "true"), ("tie_word_embeddings", "true"), ("rope_interleave", "false"),
-        ("indexer_rope_interleave", "false"), ("index_init_tokens", "4"), ("index_local_tokens", "4"),
-        ("index_k_norm_type", "\"rmsnorm\""), ("moe_layer_freq", "2"), ("qk_head_dim", "25"),
-        ("num_key_value_heads", "2"), ("num_nextn_predict_layers", "2"), ("rope_scaling", "{\"factor\": 2}"),
-        ("moe_router_dtype", "\"bfloat16\""), ("eos_token_id", "[192]"), ("eos_token_id", "[-1]"),
-        ("eos_token_id", "\"</s>\""), ("qk_rope_head_dim", "7"), ("num_experts_per_tok", "9"), ("n_group", "3"),
-        ("topk_group", "2"), ("n_group", "8"), ("indexer_types", "[\"full\"]"), ("index_topk_pattern", "\"FSX?\""),
-        ("indexer_types", "[\"shared\",\"full\",\"full\",\"full\"]"), ("layer_types", "[\"sliding\"]"),
-        ("mlp_layer_types", "[\"dense\",\"sparse\",\"dense\",\"sparse\"]"), ("n_shared_experts", "0"),
-        ("quantization_config", "{\"quant_method\": \"gptq\"}"), ("quantization_config", "3"),
-        ("quantization_config", "{\"quant_method\": \"fp8\", \"weight_block_size\": [128]}"),
-        ("quantization_config", "{\"quant_method\": \"fp8\", \"weight_block_size\": [0, 128]}"),
-        ("quantization_config", "{\"quant_method\": \"fp8\", \"fmt\": \"e5m2\", \"weight_block_size\": [128, 128]}"),
-    ] as [(String, String?)])
+    @Test(
+        arguments: [
+            ("hidden_size", nil), ("hidden_size", "-48"), ("hidden_size", "\"48\""), ("hidden_size", "48.5"),
+            ("hidden_size", "1e99"), ("hidden_size", "0"), ("hidden_size", "99999999999999999999999"),
+            ("num_hidden_layers", "1000000000"), ("model_type", "\"llama\""), ("model_type", nil),
+            ("rms_norm_eps", "0"), ("rms_norm_eps", "-1e-5"), ("rms_norm_eps", "true"),
+            ("norm_topk_prob", "1"),
+            ("norm_topk_prob", nil), ("rope_parameters", "10000"), ("rope_parameters", nil),
+            ("rope_parameters", "{\"rope_theta\": 1e6, \"rope_type\": \"yarn\"}"),
+            ("rope_parameters", "{\"rope_theta\": 0, \"rope_type\": \"default\"}"),
+            ("hidden_act", "\"gelu\""), ("scoring_func", "\"softmax\""), ("topk_method", "\"greedy\""),
+            ("attention_bias", "true"), ("tie_word_embeddings", "true"), ("rope_interleave", "false"),
+            ("indexer_rope_interleave", "false"), ("index_init_tokens", "4"), ("index_local_tokens", "4"),
+            ("index_k_norm_type", "\"rmsnorm\""), ("moe_layer_freq", "2"), ("qk_head_dim", "25"),
+            ("num_key_value_heads", "2"), ("num_nextn_predict_layers", "2"),
+            ("rope_scaling", "{\"factor\": 2}"),
+            ("moe_router_dtype", "\"bfloat16\""), ("eos_token_id", "[192]"), ("eos_token_id", "[-1]"),
+            ("eos_token_id", "\"</s>\""), ("qk_rope_head_dim", "7"), ("num_experts_per_tok", "9"),
+            ("n_group", "3"), ("topk_group", "2"), ("n_group", "8"), ("indexer_types", "[\"full\"]"),
+            ("index_topk_pattern", "\"FSX?\""), ("indexer_types", "[\"shared\",\"full\",\"full\",\"full\"]"),
+            ("layer_types", "[\"sliding\"]"),
+            ("mlp_layer_types", "[\"dense\",\"sparse\",\"dense\",\"sparse\"]"), ("n_shared_experts", "0"),
+            ("quantization_config", "{\"quant_method\": \"gptq\"}"), ("quantization_config", "3"),
+            ("quantization_config", "{\"quant_method\": \"fp8\", \"weight_block_size\": [128]}"),
+            ("quantization_config", "{\"quant_method\": \"fp8\", \"weight_block_size\": [0, 128]}"),
+            (
+                "quantization_config",
+                "{\"quant_method\": \"fp8\", \"fmt\": \"e5m2\", \"weight_block_size\": [128, 128]}"
+            ),
+        ] as [(String, String?)])
     func refusesByName(key: String, value: String?) {
         #expect {
             _ = try Self.load([key: value])
@@ -89,9 +101,13 @@ import Testing
 
     /// The negative control of the table above: the same reader accepts what is only unusual.
     @Test(arguments: [
-        ("attention_bias", "null"), ("moe_router_dtype", "\"float32\""), ("n_group", "4"), ("n_shared_experts", "3"),
-        ("eos_token_id", "5"), ("eos_token_id", "null"), ("some_new_key", "{\"a\": [1, 2]}"),
-        ("quantization_config", "{\"quant_method\": \"fp8\", \"fmt\": \"e4m3\", \"weight_block_size\": [128, 128]}"),
+        ("attention_bias", "null"), ("moe_router_dtype", "\"float32\""), ("n_group", "4"),
+        ("n_shared_experts", "3"), ("eos_token_id", "5"), ("eos_token_id", "null"),
+        ("some_new_key", "{\"a\": [1, 2]}"),
+        (
+            "quantization_config",
+            "{\"quant_method\": \"fp8\", \"fmt\": \"e4m3\", \"weight_block_size\": [128, 128]}"
+        ),
     ])
     func acceptsTheUnusual(key: String, value: String) throws {
         _ = try Self.load([key: value])

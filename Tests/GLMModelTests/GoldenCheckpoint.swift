@@ -40,6 +40,8 @@ struct GoldenCheckpoint: CustomTestStringConvertible, Sendable {
 
     /// A prompt several times as long as `index_topk`, the same every time.
     func prompt(_ count: Int, for model: LanguageModel, salt: Int = 0) -> [Int32] {
-        (0..<count).map { Int32((($0 + salt) * 7919 + 13 * $0 * $0) % (model.configuration.vocabularySize - 4)) }
+        (0..<count).map {
+            Int32((($0 + salt) * 7919 + 13 * $0 * $0) % (model.configuration.vocabularySize - 4))
+        }
     }
 }

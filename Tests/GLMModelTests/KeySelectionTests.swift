@@ -7,8 +7,12 @@ import Testing
         #expect((0..<4).map(selection.isDense) == [true, true, false, false])
         #expect((0..<4).map(selection.count) == [1, 4, 4, 4])
         selection.fill { storage, bounds in
-            for (index, position) in [0, 1, 3, 4].enumerated() { storage[bounds[2] + index] = Int32(position) }
-            for (index, position) in [2, 4, 6, 8].enumerated() { storage[bounds[3] + index] = Int32(position) }
+            for (index, position) in [0, 1, 3, 4].enumerated() {
+                storage[bounds[2] + index] = Int32(position)
+            }
+            for (index, position) in [2, 4, 6, 8].enumerated() {
+                storage[bounds[3] + index] = Int32(position)
+            }
         }
         #expect(selection[0] == .all(1))
         #expect(selection[2] == .positions([0, 1, 3, 4]))

@@ -8,14 +8,16 @@ import Testing
 /// A one-hot gate makes the router controllable: with W^G = I the logits are the input itself.
 @Suite struct RouterTests {
     static func router(
-        bias: [Float], groups: Int = 1, kept: Int = 1, perToken: Int = 2, normalizes: Bool = true, scaling: Float = 1
+        bias: [Float], groups: Int = 1, kept: Int = 1, perToken: Int = 2, normalizes: Bool = true,
+        scaling: Float = 1
     ) -> Router {
         let experts = bias.count
         var identity = Tensor(zeros: [experts, experts])
         for expert in 0..<experts { identity.values[expert * experts + expert] = 1 }
         return Router(
-            gate: identity, correctionBias: bias, groups: groups, groupsPerToken: kept, expertsPerToken: perToken,
-            normalizes: normalizes, scaling: scaling, compute: Compute(kernels: .table(.best), pool: ThreadPool(threads: 1)))
+            gate: identity, correctionBias: bias, groups: groups, groupsPerToken: kept,
+            expertsPerToken: perToken, normalizes: normalizes, scaling: scaling,
+            compute: Compute(kernels: .table(.best), pool: ThreadPool(threads: 1)))
     }
 
     static func sigmoid(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
@@ -32,13 +34,15 @@ import Testing
     }
 
     @Test func normalisedWeightsSumToTheScaling() {
-        let (routing, _) = Self.router(bias: [0, 0, 0, 0], scaling: 1.75)(Tensor(shape: [1, 4], values: [3, -2, 1, 0]))
+        let (routing, _) = Self.router(bias: [0, 0, 0, 0], scaling: 1.75)(
+            Tensor(shape: [1, 4], values: [3, -2, 1, 0]))
         #expect(routing.experts == [0, 2])
         #expect(abs(routing.weights.reduce(0, +) - 1.75) < 1e-6)
     }
 
     @Test func tiesGoToTheLowerExpert() {
-        let (routing, _) = Self.router(bias: [Float](repeating: 0, count: 6), perToken: 3)(Tensor(zeros: [1, 6]))
+        let (routing, _) = Self.router(bias: [Float](repeating: 0, count: 6), perToken: 3)(
+            Tensor(zeros: [1, 6]))
         #expect(routing.experts == [0, 1, 2])
     }
 

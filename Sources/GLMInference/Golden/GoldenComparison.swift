@@ -53,9 +53,12 @@ struct GoldenComparison {
         _ quantity: String, _ expected: [Value], _ found: [Value]
     ) -> GoldenReport.Row {
         let different = zip(expected, found).enumerated().filter { $0.element.0 != $0.element.1 }
-        let detail = different.first.map { "first at \($0.offset): \($0.element.1), expected \($0.element.0)" }
+        let detail = different.first.map {
+            "first at \($0.offset): \($0.element.1), expected \($0.element.0)"
+        }
         return GoldenReport.Row(
-            quantity: quantity, outcome: different.isEmpty ? .pass : .fail, largestError: Double(different.count),
-            tolerance: nil, detail: detail ?? "all \(expected.count) equal")
+            quantity: quantity, outcome: different.isEmpty ? .pass : .fail,
+            largestError: Double(different.count), tolerance: nil,
+            detail: detail ?? "all \(expected.count) equal")
     }
 }

@@ -2,8 +2,8 @@ public import GLMFiles
 import GLMKernels
 public import GLMModel
 
-/// Writes every intermediate of a prompt in the layout of the golden files, so that other implementations can compare
-/// themselves with this one, and `GoldenVerifier` finds equal bits.
+/// Writes every intermediate of a prompt in the layout of the golden files, so that other implementations can
+/// compare themselves with this one, and `GoldenVerifier` finds equal bits.
 public struct GoldenDump {
     private let model: LanguageModel
     private let modelDirectory: String
@@ -23,10 +23,11 @@ public struct GoldenDump {
         self.options = options
     }
 
-    /// Runs `prompt` and writes `golden.safetensors`, `golden.json` and a link to the checkpoint into `directory`.
+    /// Runs `prompt` and writes `golden.safetensors`, `golden.json` and a link to the checkpoint into
+    /// `directory`.
     ///
-    /// Quantities: `long.*` of the whole prompt, `decode.*` of its last tokens forced one at a time, `greedy.*` of a
-    /// greedy continuation.
+    /// Quantities: `long.*` of the whole prompt, `decode.*` of its last tokens forced one at a time,
+    /// `greedy.*` of a greedy continuation.
     /// - Throws: `InputError` for an empty or too long prompt, ids outside the vocabulary, or a failing disk.
     public func write(prompt: [Int32], to directory: String) throws(InputError) {
         try check(prompt)
@@ -48,7 +49,9 @@ public struct GoldenDump {
         try AtomicFile.write(settings().json.text(.indented) + "\n", to: directory + "/golden.json")
     }
 
-    private func ids(_ tokens: [Int32]) -> GoldenArray { GoldenArray(shape: [tokens.count], values: .integer(tokens)) }
+    private func ids(_ tokens: [Int32]) -> GoldenArray {
+        GoldenArray(shape: [tokens.count], values: .integer(tokens))
+    }
 
     private func check(_ prompt: [Int32]) throws(InputError) {
         let configuration = model.configuration
@@ -58,9 +61,12 @@ public struct GoldenDump {
         guard prompt.count + GoldenDump.greedyTokens <= model.contextSize else {
             throw InputError(
                 .badInput, subject: "prompt", found: "\(prompt.count) tokens",
-                expected: "at most \(model.contextSize - GoldenDump.greedyTokens), the context less the greedy tokens")
+                expected:
+                    "at most \(model.contextSize - GoldenDump.greedyTokens), the context less the greedy tokens"
+            )
         }
-        guard let outside = prompt.first(where: { !(0..<configuration.vocabularySize).contains(Int($0)) }) else {
+        guard let outside = prompt.first(where: { !(0..<configuration.vocabularySize).contains(Int($0)) })
+        else {
             return try checkSize(rows: prompt.count)
         }
         throw InputError(
@@ -71,11 +77,13 @@ public struct GoldenDump {
     private func checkSize(rows: Int) throws(InputError) {
         let configuration = model.configuration
         let perRow =
-            4 * (2 * configuration.layerCount + 3) * configuration.hiddenSize + 4 * configuration.vocabularySize
+            4 * (2 * configuration.layerCount + 3) * configuration.hiddenSize + 4
+            * configuration.vocabularySize
             + configuration.layerCount * (5 * rows + 4 * configuration.routedExpertCount)
         guard perRow < GoldenDump.mostBytes / rows else {
             throw InputError(
-                .badInput, subject: "prompt", found: "\(rows) tokens, whose intermediates take more than 4 GiB",
+                .badInput, subject: "prompt",
+                found: "\(rows) tokens, whose intermediates take more than 4 GiB",
                 expected: "a shorter prompt")
         }
     }

@@ -8,7 +8,8 @@ enum GoldenFile {
         var arrays: [String: GoldenArray] = [:]
         for tensor in try SafetensorsFile.open(path: path).tensors {
             guard let name = tensor.name.string else {
-                throw InputError(.badInput, file: path, subject: "\(tensor.name)", found: "a name that is not UTF-8")
+                throw InputError(
+                    .badInput, file: path, subject: "\(tensor.name)", found: "a name that is not UTF-8")
             }
             arrays[name] = GoldenArray(shape: tensor.shape, values: try values(of: tensor))
         }
@@ -24,8 +25,8 @@ enum GoldenFile {
             for value in try tensor.integers() {
                 guard let narrow = Int32(exactly: value) else {
                     throw InputError(
-                        .badInput, file: tensor.file, subject: "tensor \(tensor.name)", found: "the integer \(value)",
-                        expected: "32 bits")
+                        .badInput, file: tensor.file, subject: "tensor \(tensor.name)",
+                        found: "the integer \(value)", expected: "32 bits")
                 }
                 integers.append(narrow)
             }
@@ -38,7 +39,9 @@ enum GoldenFile {
         let ordered = arrays.sorted { $0.key < $1.key }
         let writer = try SafetensorsWriter(
             path: path,
-            tensors: ordered.map { TensorDescription(ByteString($0.key), elementType(of: $0.value), $0.value.shape) })
+            tensors: ordered.map {
+                TensorDescription(ByteString($0.key), elementType(of: $0.value), $0.value.shape)
+            })
         for (_, array) in ordered {
             switch array.values {
             case .float(let values): try writer.write(values)

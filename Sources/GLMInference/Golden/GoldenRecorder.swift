@@ -35,7 +35,8 @@ struct GoldenRecorder {
 
     /// Everything recorded of a prompt of `rows` tokens that began at position 0, under `prefix`.
     func arrays(
-        prefix: String, logits: Tensor, configuration: GLMConfiguration, cache: SequenceCache, withCaches: Bool
+        prefix: String, logits: Tensor, configuration: GLMConfiguration, cache: SequenceCache,
+        withCaches: Bool
     ) -> [String: GoldenArray] {
         let (rows, width) = (logits.rowCount, configuration.hiddenSize)
         let (experts, chosen) = (configuration.routedExpertCount, configuration.expertsPerToken)
@@ -68,9 +69,11 @@ struct GoldenRecorder {
             "cache_kv_c": .stack(
                 layers.map { cache.attentionRows(layer: $0, columns: 0..<latent) }, shape: [rows, latent]),
             "cache_k_pe": .stack(
-                layers.map { cache.attentionRows(layer: $0, columns: latent..<(latent + rope)) }, shape: [rows, rope]),
+                layers.map { cache.attentionRows(layer: $0, columns: latent..<(latent + rope)) },
+                shape: [rows, rope]),
             "cache_index_k": .stack(
-                indexLayers.map { cache.indexRows(layer: Int($0)) }, shape: [rows, configuration.indexHeadDimension]),
+                indexLayers.map { cache.indexRows(layer: Int($0)) },
+                shape: [rows, configuration.indexHeadDimension]),
         ]
     }
 

@@ -20,16 +20,19 @@ package struct GoldenReproduction {
             withCaches: withCaches)
     }
 
-    /// A prompt in one pass, then forced tokens one at a time: logits `[N + 1, V]`, selections `[N, L, P + N]`.
+    /// A prompt in one pass, then forced tokens one at a time: logits `[N + 1, V]`, selections `[N, L, P +
+    /// N]`.
     package func decode(prompt: [Int32], forced: [Int32]) -> [String: GoldenArray] {
         var caches = [model.makeCache()]
-        var logits = model.forward([SequenceStep(tokens: prompt, logitRows: 1)], caches: &caches).logits.values
+        var logits = model.forward([SequenceStep(tokens: prompt, logitRows: 1)], caches: &caches).logits
+            .values
         var flags: [UInt8] = []
         let keys = prompt.count + forced.count
         for token in forced {
             var recorder = GoldenRecorder()
             let output = model.forward(
-                [SequenceStep(tokens: [token], logitRows: 1)], caches: &caches, trace: { recorder.record($0) })
+                [SequenceStep(tokens: [token], logitRows: 1)], caches: &caches, trace: { recorder.record($0) }
+            )
             logits.append(contentsOf: output.logits.values)
             if case .flag(let members) = GoldenRecorder.membership(recorder.selections, keys: keys).values {
                 flags.append(contentsOf: members)

@@ -6,7 +6,8 @@ struct GoldenSettings {
     let latentNormEpsilon: Float
     let rmsNormEpsilon: Float
     let indexKeyEpsilon: Float
-    /// The instruction-set level that dumped the file: equal bits are asked for. nil for a reference's goldens.
+    /// The instruction-set level that dumped the file: equal bits are asked for. nil for a reference's
+    /// goldens.
     let exactLevel: String?
 
     /// Equal bits are asked for, as on files this engine dumped itself.
@@ -52,7 +53,8 @@ struct GoldenSettings {
         guard let exactLevel, exactLevel != level else { return }
         throw InputError(
             .badInput, file: file, subject: "exact_at_level", found: "\"\(exactLevel)\"",
-            expected: "\"\(level)\", the level of this run", remedy: "set GLM_ISA=\(exactLevel) or dump again")
+            expected: "\"\(level)\", the level of this run", remedy: "set GLM_ISA=\(exactLevel) or dump again"
+        )
     }
 
     /// The epsilons that this engine does not take from the golden file must be the model's.

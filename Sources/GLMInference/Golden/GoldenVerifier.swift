@@ -4,8 +4,9 @@ public import GLMModel
 
 /// Runs a checkpoint on the inputs of a golden folder and compares every quantity the folder holds.
 ///
-/// A folder holds `golden.safetensors`, `golden.json` (epsilons; `"exact_at_level"` of a dump asks for equal bits) and a checkpoint
-/// in `bf16/`, `fp8/` or both. Where both are present the goldens are those of `bf16/`, and `fp8.*` those of `fp8/`.
+/// A folder holds `golden.safetensors`, `golden.json` (epsilons; `"exact_at_level"` of a dump asks for equal
+/// bits) and a checkpoint in `bf16/`, `fp8/` or both. Where both are present the goldens are those of
+/// `bf16/`, and `fp8.*` those of `fp8/`.
 public struct GoldenVerifier {
     private let directory: String
     private let goldens: [String: GoldenArray]
@@ -33,13 +34,15 @@ public struct GoldenVerifier {
         if goldens["fp8.dequant.logits"] != nil, let twin = folders.fp8Twin {
             let reproduction = GoldenReproduction(try load(twin, options: options))
             let ids = try tokens("long.input_ids", model.configuration)
-            computed["fp8.dequant.logits"] = reproduction.prompt(ids, prefix: "x", withCaches: false)["x.logits"]
+            computed["fp8.dequant.logits"] =
+                reproduction.prompt(ids, prefix: "x", withCaches: false)["x.logits"]
         }
         return GoldenReport(rows: goldens.keys.sorted().compactMap { row($0, computed: computed) })
     }
 
     private func row(_ quantity: String, computed: [String: GoldenArray]) -> GoldenReport.Row? {
-        guard !GoldenVerifier.inputs.contains(where: { quantity.hasSuffix($0) }), let expected = goldens[quantity]
+        guard !GoldenVerifier.inputs.contains(where: { quantity.hasSuffix($0) }),
+            let expected = goldens[quantity]
         else { return nil }
         guard let found = computed[quantity] else {
             return GoldenReport.Row(
@@ -58,7 +61,9 @@ public struct GoldenVerifier {
 
     private func checkpointFolders() throws(InputError) -> (main: String, fp8Twin: String?) {
         let (bf16, fp8) = (directory + "/bf16", directory + "/fp8")
-        let present = [bf16, fp8].filter { folder in (try? MappedFile.open(path: folder + "/config.json")) != nil }
+        let present = [bf16, fp8].filter { folder in
+            (try? MappedFile.open(path: folder + "/config.json")) != nil
+        }
         guard let main = present.first else {
             throw InputError(
                 .noSuchFile, file: directory, found: "no checkpoint in bf16/ or fp8/",
@@ -95,7 +100,8 @@ public struct GoldenVerifier {
     /// Token ids of a golden file are input like any other: checked before they index anything.
     private func tokens(_ name: String, _ configuration: GLMConfiguration) throws(InputError) -> [Int32] {
         let file = directory + "/golden.safetensors"
-        guard let array = goldens[name], case .integer(let ids) = array.values, !ids.isEmpty, array.shape.count == 1
+        guard let array = goldens[name], case .integer(let ids) = array.values, !ids.isEmpty,
+            array.shape.count == 1
         else {
             throw InputError(
                 .badInput, file: file, subject: name, found: "no list of token ids", expected: "I32 [tokens]")
