@@ -20,7 +20,7 @@ run: ## generate text with the embedded toy model (PROMPT="…")
 
 test: build ## what must pass before a change lands: the command line's tests, then all Swift tests
 	Tests/cli/run
-	$(MAKE) --no-print-directory test-release
+	@$(MAKE) --no-print-directory test-release
 
 test-release: ## all Swift tests in the release build (FILTER=regex picks some)
 	$(TEST) $(if $(FILTER),--filter '$(FILTER)')
@@ -39,6 +39,7 @@ toy: build ## write a small synthetic checkpoint to models/nano
 	swift run $(RELEASE) weights-tools make --preset nano --seed 1 --out models/nano
 
 docs: ## check the documentation: links resolve, no warnings
+	@mkdir -p .build
 	docc convert Sources/GLMInference/Documentation.docc --output-path .build/documentation \
 		--fallback-display-name GLMInference --fallback-bundle-identifier glm-infer.GLMInference \
 		--warnings-as-errors
