@@ -34,8 +34,8 @@ struct ChatCommand: AsyncParsableCommand {
         if json && message == nil { throw ValidationError("--json needs --message") }
     }
 
-    func run() async throws {
-        let interrupts = Interrupts()
+    /// Takes the place of `run()`: an answer needs Ctrl-C for itself.
+    func run(_ interrupts: Interrupts) async throws {
         let definitions = try tools.map { path throws(InputError) in
             let source = try ByteSource.open(path)
             return try ToolDefinition.list(

@@ -17,18 +17,23 @@ struct Program: AsyncParsableCommand {
             InspectCommand.self, DumpCommand.self, VerifyCommand.self,
         ])
 
+    /// Runs the program. The main thread waits for Ctrl-C while the command runs on others.
+    static func start() -> Never {
+        Signals.prepare()
+        let interrupts = Interrupts()
+        Task.detached { await main(interrupts) }
+        interrupts.listen()
+    }
+
     /// Parses the arguments, runs the command and exits with its code. Every refusal is one line on the error stream.
-    static func main() async {
+    private static func main(_ interrupts: Interrupts) async -> Never {
         do {
             try Arguments.requireUTF8()
             var command = try parseAsRoot()
-            // A conversation listens for itself: there Ctrl-C ends an answer, not the program.
-            let interrupts = command is ChatCommand ? nil : Interrupts()
-            defer { withExtendedLifetime(interrupts) {} }
-            if var asynchronous = command as? any AsyncParsableCommand {
-                try await asynchronous.run()
-            } else {
-                try command.run()
+            switch command {
+            case let chat as ChatCommand: try await chat.run(interrupts)
+            case var asynchronous as any AsyncParsableCommand: try await asynchronous.run()
+            default: try command.run()
             }
         } catch let error as InputError {
             Console.complain(error.description)
@@ -36,6 +41,7 @@ struct Program: AsyncParsableCommand {
         } catch {
             exit(withError: error)
         }
+        exit(withCode: 0)
     }
 
     private static func exit(withCode code: Int32) -> Never { exit(withError: ExitCode(code)) }

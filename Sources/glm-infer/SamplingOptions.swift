@@ -42,8 +42,9 @@ struct SamplingOptions: ParsableArguments {
     )
     var logitBias: [BiasArgument] = []
 
-    @Option(name: .long, help: "Key of the randomness; the same seed gives the same text.")
-    var seed: UInt64?
+    @Option(
+        name: .long, parsing: .unconditional, help: "Key of the randomness; the same seed gives the same text. -1: none.")
+    var seed: SeedArgument?
 
     @Option(
         name: .long, parsing: .unconditionalSingleValue,
@@ -67,10 +68,24 @@ struct SamplingOptions: ParsableArguments {
         parameters.frequencyPenalty = frequencyPenalty ?? defaults.frequencyPenalty
         parameters.presencePenalty = presencePenalty ?? defaults.presencePenalty
         parameters.logitBias += logitBias.map(\.bias)
-        parameters.seed = seed
+        parameters.seed = seed?.seed
         parameters.stopTokens += stopTokenId
         parameters.ignoresEndTokens = ignoreEndTokens
         return parameters
+    }
+}
+
+/// A seed, or -1 for one that nobody can repeat, as llama.cpp's users write it.
+struct SeedArgument: ExpressibleByArgument {
+    let seed: UInt64?
+
+    init?(argument: String) {
+        guard argument != "-1" else {
+            seed = nil
+            return
+        }
+        guard let seed = UInt64(argument) else { return nil }
+        self.seed = seed
     }
 }
 

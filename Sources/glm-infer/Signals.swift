@@ -1,4 +1,3 @@
-internal import GLMEngine
 internal import Synchronization
 
 #if canImport(Glibc)
@@ -26,10 +25,11 @@ enum Signals {
     }
 
     /// Ends the program as Ctrl-C does by itself, so that a shell knows.
-    fileprivate static func end() {
+    fileprivate static func end() -> Never {
         _ = signal(SIGINT, SIG_DFL)
         _ = mask(SIG_UNBLOCK)
         raise(SIGINT)
+        exit(128 + SIGINT)
     }
 
     private static func mask(_ operation: Int32) -> Int32 {
@@ -49,15 +49,14 @@ enum Signals {
 final class Interrupts: Sendable {
     private let action = Mutex<(@Sendable () -> Void)?>(nil)
 
-    /// Starts to listen. One object for a program.
-    init() {
-        startThread { [self] in
-            while Signals.wait() {
-                guard let interrupt = action.withLock({ $0 }) else { break }
-                interrupt()
-            }
-            Signals.end()
+    /// Waits for Ctrl-C as long as the program runs. For the main thread: were it left to the runtime, it would take the
+    /// signal as soon as it sleeps, whatever was kept back.
+    func listen() -> Never {
+        while Signals.wait() {
+            guard let interrupt = action.withLock({ $0 }) else { break }
+            interrupt()
         }
+        Signals.end()
     }
 
     /// Runs `body`; Ctrl-C meanwhile calls `interrupt` instead of ending the program.

@@ -1,2 +1,1 @@
-Signals.prepare()
-await Program.main()
+Program.start()
