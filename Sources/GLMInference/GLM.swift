@@ -71,7 +71,9 @@ extension GLM {
         _ directory: String, _ options: LoadOptions, _ scheduling: SchedulingOptions,
         _ progress: (@Sendable (LoadProgress) -> Void)?
     ) throws(InputError) -> GLM {
-        // The small files first: their mistakes are found without touching the weights.
+        // The small files first: their mistakes are found without touching the weights. A folder that is no model lacks
+        // config.json, which is the best thing to say about it.
+        _ = try GLMConfiguration.load(path: directory + "/config.json")
         let tokenizer = try Tokenizer.load(path: directory + "/tokenizer.json")
         let defaults = try GenerationDefaults.load(directory: directory)
         let model = try LanguageModel.load(directory: directory, options: options, progress: progress)

@@ -39,7 +39,10 @@ struct Program: AsyncParsableCommand {
             Console.complain(error.description)
             exit(withCode: ExitStatus(error).code)
         } catch {
-            exit(withError: error)
+            // What is neither a refusal nor the argument parser's is a mistake in here.
+            guard exitCode(for: error) == .failure, !(error is ExitCode) else { exit(withError: error) }
+            Console.complain("internal error: \(error)")
+            exit(withCode: ExitStatus.internalError.code)
         }
         exit(withCode: 0)
     }
@@ -53,6 +56,7 @@ enum ExitStatus: Int32 {
     case usage = 64
     case badInput = 65
     case noSuchFile = 66
+    case internalError = 70
     case inputOutput = 74
 
     /// The code that belongs to a refusal.
