@@ -35,49 +35,66 @@ let package = Package(
         .target(name: "GLMKernels", dependencies: ["CVector"], swiftSettings: house),
         .target(name: "GLMFiles", swiftSettings: house),
         .target(name: "GLMTensor", dependencies: ["GLMKernels"], swiftSettings: strict),
-        .target(name: "GLMWeights", dependencies: ["GLMKernels", "GLMFiles", "GLMTensor"], swiftSettings: strict),
-        .target(name: "GLMModel", dependencies: ["GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights"], swiftSettings: strict),
-        .target(name: "GLMDecoding", dependencies: ["GLMFiles", "GLMTensor", "GLMModel"], swiftSettings: strict),
-        .target(name: "GLMText", dependencies: ["GLMFiles", heap], swiftSettings: strict),
         .target(
-            name: "GLMSynthesis", dependencies: ["GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel"],
+            name: "GLMWeights", dependencies: ["GLMKernels", "GLMFiles", "GLMTensor"], swiftSettings: strict),
+        .target(
+            name: "GLMModel", dependencies: ["GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights"],
             swiftSettings: strict),
         .target(
-            name: "GLMEngine", dependencies: ["GLMFiles", "GLMModel", "GLMDecoding", collections], swiftSettings: strict),
+            name: "GLMDecoding", dependencies: ["GLMFiles", "GLMTensor", "GLMModel"], swiftSettings: strict),
+        .target(name: "GLMText", dependencies: ["GLMFiles", heap], swiftSettings: strict),
+        .target(
+            name: "GLMSynthesis",
+            dependencies: ["GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel"],
+            swiftSettings: strict),
+        .target(
+            name: "GLMEngine", dependencies: ["GLMFiles", "GLMModel", "GLMDecoding", collections],
+            swiftSettings: strict),
         .target(
             name: "GLMInference",
             dependencies: [
-                "GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel", "GLMDecoding", "GLMText", "GLMEngine",
+                "GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel", "GLMDecoding", "GLMText",
+                "GLMEngine",
             ],
             swiftSettings: strict),
         .executableTarget(
             name: "glm-infer",
             dependencies: [
-                "GLMInference", "GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel", "GLMDecoding", "GLMText",
+                "GLMInference", "GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel",
+                "GLMDecoding", "GLMText",
                 "GLMEngine", "GLMSynthesis", arguments,
             ],
             swiftSettings: strict),
         .executableTarget(
             name: "weights-tools",
-            dependencies: ["GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel", "GLMSynthesis", arguments],
+            dependencies: [
+                "GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel", "GLMSynthesis", arguments,
+            ],
             path: "weights-tools", swiftSettings: strict),
 
         .target(
-            name: "GLMTestSupport", dependencies: ["GLMFiles", "GLMTensor", "GLMKernels"], path: "Tests/GLMTestSupport",
+            name: "GLMTestSupport", dependencies: ["GLMFiles", "GLMTensor", "GLMKernels"],
+            path: "Tests/GLMTestSupport",
             swiftSettings: house),
-        .testTarget(name: "GLMKernelsTests", dependencies: ["GLMKernels", "GLMTestSupport"], swiftSettings: house),
-        .testTarget(name: "GLMFilesTests", dependencies: ["GLMFiles", "GLMTestSupport"], swiftSettings: house),
-        .testTarget(name: "GLMTensorTests", dependencies: ["GLMTensor", "GLMTestSupport"], swiftSettings: house),
+        .testTarget(
+            name: "GLMKernelsTests", dependencies: ["GLMKernels", "GLMTestSupport"], swiftSettings: house),
+        .testTarget(
+            name: "GLMFilesTests", dependencies: ["GLMFiles", "GLMTestSupport"], swiftSettings: house),
+        .testTarget(
+            name: "GLMTensorTests", dependencies: ["GLMTensor", "GLMTestSupport"], swiftSettings: house),
         .testTarget(
             name: "GLMWeightsTests",
             dependencies: ["GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMTestSupport"],
             swiftSettings: house),
         .testTarget(
             name: "GLMModelTests",
-            dependencies: ["GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel", "GLMTestSupport"],
+            dependencies: [
+                "GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel", "GLMTestSupport",
+            ],
             exclude: ["Golden"], swiftSettings: house),
         .testTarget(
-            name: "GLMDecodingTests", dependencies: ["GLMFiles", "GLMTensor", "GLMDecoding", "GLMTestSupport"],
+            name: "GLMDecodingTests",
+            dependencies: ["GLMFiles", "GLMTensor", "GLMDecoding", "GLMTestSupport"],
             swiftSettings: house),
         .testTarget(
             name: "GLMTextTests", dependencies: ["GLMFiles", "GLMText", "GLMTestSupport"],
@@ -85,13 +102,15 @@ let package = Package(
         .testTarget(
             name: "GLMSynthesisTests",
             dependencies: [
-                "GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel", "GLMText", "GLMSynthesis", "GLMTestSupport",
+                "GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel", "GLMText", "GLMSynthesis",
+                "GLMTestSupport",
             ],
             swiftSettings: house),
         .testTarget(
             name: "GLMInferenceTests",
             dependencies: [
-                "GLMInference", "GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel", "GLMDecoding", "GLMText",
+                "GLMInference", "GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel",
+                "GLMDecoding", "GLMText",
                 "GLMEngine", "GLMSynthesis", "GLMTestSupport",
             ],
             swiftSettings: house),
@@ -103,7 +122,8 @@ let package = Package(
 if Context.environment["GLM_BENCH"] == "1" {
     package.targets += [
         .executableTarget(
-            name: "json-bench", dependencies: ["GLMFiles"], path: "Benchmarks/json-bench", swiftSettings: house),
+            name: "json-bench", dependencies: ["GLMFiles"], path: "Benchmarks/json-bench",
+            swiftSettings: house),
         .executableTarget(
             name: "scan-bench", dependencies: ["GLMKernels", "GLMWeights"], path: "Benchmarks/scan-bench",
             swiftSettings: house),

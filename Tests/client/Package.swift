@@ -6,6 +6,7 @@ let package = Package(
     platforms: [.macOS(.v15)],
     dependencies: [.package(url: Context.environment["GLM_INFER_URL"] ?? "../..", from: "0.0.1")],
     targets: [
-        .executableTarget(name: "client", dependencies: [.product(name: "GLMInference", package: "glm-infer")])
+        .executableTarget(
+            name: "client", dependencies: [.product(name: "GLMInference", package: "glm-infer")])
     ]
 )
