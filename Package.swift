@@ -136,6 +136,7 @@ let fuzzed: [String: [Target.Dependency]] = [
     "json": ["GLMFiles"],
     "safetensors": ["GLMFiles", "GLMWeights"],
     "index": ["GLMFiles", "GLMWeights"],
+    "config": ["GLMFiles", "GLMModel"],
 ]
 if Context.environment["GLM_FUZZ"] == "1" {
     package.targets.append(
