@@ -17,7 +17,8 @@ package enum Directory {
     package static func create(_ path: String) throws(InputError) -> Bool {
         if mkdir(path, 0o777) == 0 { return true }
         var code = errno
-        let parent = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+        let parent = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(
+            separator: "/")
         if code == ENOENT, !parent.isEmpty {
             try create(parent)
             if mkdir(path, 0o777) == 0 { return true }

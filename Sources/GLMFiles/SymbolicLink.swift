@@ -14,7 +14,9 @@ package enum SymbolicLink {
     /// - Throws: `noSuchFile` when there is no `target`; `inputOutput` when `path` is something else than a link or the
     ///   system refuses.
     package static func replace(at path: String, with target: String) throws(InputError) {
-        guard let resolved = realpath(target, nil) else { throw .system(errno, path: target, cannot: "find the folder") }
+        guard let resolved = realpath(target, nil) else {
+            throw .system(errno, path: target, cannot: "find the folder")
+        }
         defer { free(resolved) }
         try remove(path)
         guard symlink(resolved, path) == 0 else { throw .system(errno, path: path, cannot: "make the link") }
@@ -26,7 +28,8 @@ package enum SymbolicLink {
         guard lstat(path, &status) == 0 else { return }
         guard status.st_mode & S_IFMT == S_IFLNK else {
             throw InputError(
-                .inputOutput, file: path, found: "something that is not a symbolic link", expected: "a link or nothing",
+                .inputOutput, file: path, found: "something that is not a symbolic link",
+                expected: "a link or nothing",
                 remedy: "choose another folder")
         }
         guard unlink(path) == 0 else { throw .system(errno, path: path, cannot: "remove the link") }

@@ -25,7 +25,9 @@ public struct WeightMatrix: @unchecked Sendable {
     private let scales: MappedFile?
     private let widened: FloatStorage?
 
+    /// Output elements of a product with it.
     public var rows: Int { view.rows }
+    /// Input elements of a product with it.
     public var columns: Int { view.columns }
     /// Bytes of anonymous memory that this matrix owns beside the mapping.
     package var ownedBytes: Int { widened == nil ? 0 : rows * columns * view.format.size }

@@ -43,7 +43,8 @@ struct SamplingOptions: ParsableArguments {
     var logitBias: [BiasArgument] = []
 
     @Option(
-        name: .long, parsing: .unconditional, help: "Key of the randomness; the same seed gives the same text. -1: none.")
+        name: .long, parsing: .unconditional,
+        help: "Key of the randomness; the same seed gives the same text. -1: none.")
     var seed: SeedArgument?
 
     @Option(

@@ -12,7 +12,8 @@ import Testing
 
     static func dump(_ name: String, _ format: String, into directory: String) throws {
         let source = "\(GoldenVerifierTests.root)/\(name)/\(format)"
-        try GoldenDump(modelDirectory: source, options: LoadOptions(threads: 2)).write(prompt: prompt, to: directory)
+        try GoldenDump(modelDirectory: source, options: LoadOptions(threads: 2)).write(
+            prompt: prompt, to: directory)
     }
 
     @Test(arguments: [("tiny", "bf16"), ("shared-odd", "bf16"), ("fp8-edge", "fp8")])
@@ -56,7 +57,9 @@ import Testing
         let source = "\(GoldenVerifierTests.root)/tiny/bf16"
         let dump = try GoldenDump(modelDirectory: source, options: LoadOptions(threads: 1))
         for prompt in [[], [192], [-1], [Int32](repeating: 1, count: 4090)] {
-            #expect { try dump.write(prompt: prompt, to: directory.path) } throws: { "\($0)".contains("prompt") }
+            #expect { try dump.write(prompt: prompt, to: directory.path) } throws: {
+                "\($0)".contains("prompt")
+            }
         }
     }
 }
