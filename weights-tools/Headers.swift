@@ -17,7 +17,7 @@ struct Headers: ParsableCommand {
     @OptionGroup var model: ModelOptions
     @OptionGroup var output: OutputOptions
 
-    @Option(help: "Format of the linear layers: bf16, fp8 or f32.")
+    @Option(help: "Format of the linear layers.")
     var format: CheckpointFormat = .bfloat16
 
     @Option(help: "Number of safetensors files; an index comes with more than one.")

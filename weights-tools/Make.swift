@@ -21,7 +21,7 @@ struct Make: ParsableCommand {
     @Option(help: "Seed of all weights.")
     var seed: UInt64 = 1
 
-    @Option(help: "Format of the linear layers: bf16, fp8 (E4M3 with 128 × 128 block scales) or f32.")
+    @Option(help: "Format of the linear layers; fp8 is E4M3 with a scale for each 128 × 128 block.")
     var format: CheckpointFormat = .bfloat16
 
     @Option(help: "Number of safetensors files; an index comes with more than one.")

@@ -7,7 +7,7 @@ extension CheckpointFormat: ExpressibleByArgument {}
 
 /// Which configuration a command is about.
 struct ModelOptions: ParsableArguments {
-    @Option(help: "A named size: \(Preset.allCases.map(\.rawValue).joined(separator: ", ")).")
+    @Option(help: "A named size.")
     var preset: Preset?
 
     @Option(help: ArgumentHelp("A config.json of your own, instead of a preset.", valueName: "file"))
