@@ -13,15 +13,27 @@ extension Tokenizer {
             }
         }
         try checkPreTokenizer(root.required("pre_tokenizer"))
-        for name in ["post_processor", "decoder"] {
-            guard let field = root.optional(name) else {
-                if name == "decoder" {
-                    throw root.error(found: "no \"decoder\"", expected: "the ByteLevel decoder")
-                }
-                continue
+        guard let decoder = root.optional("decoder") else {
+            throw root.error(found: "no \"decoder\"", expected: "the ByteLevel decoder")
+        }
+        // As a decoder and as a post-processor ByteLevel has no options that change tokens or text.
+        try requireType("ByteLevel", of: decoder)
+        if let processor = root.optional("post_processor") { try checkPostProcessor(processor) }
+    }
+
+    /// `ByteLevel`, or a template that adds nothing to a single text, as transformers saves one by default.
+    private static func checkPostProcessor(_ field: JSONField) throws(InputError) {
+        let type = try field.required("type")
+        switch try type.string() {
+        case "ByteLevel": return
+        case "TemplateProcessing":
+            let pieces = try field.required("single").elements()
+            guard pieces.count == 1, pieces[0].value["Sequence"]?["id"]?.string == "A" else {
+                throw field.error(
+                    found: "a template that adds tokens to the text", expected: "the text alone",
+                    remedy: "GLM tokenizers add no tokens of their own")
             }
-            // As a decoder and as a post-processor ByteLevel has no options that change tokens or text.
-            try requireType("ByteLevel", of: field)
+        default: throw type.mistyped(expected: "\"ByteLevel\" or \"TemplateProcessing\"")
         }
     }
 

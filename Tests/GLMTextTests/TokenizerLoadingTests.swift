@@ -22,6 +22,8 @@ struct TokenizerLoadingTests {
         #expect(try spelled.encode("the return", specialTokens: .parse) == ids)
         _ = try load(changed("\"dropout\":null", "\"dropout\":0.0"))
         _ = try load(changed("\"post_processor\":null", "\"post_processor\":{\"type\":\"ByteLevel\"}"))
+        let identity = "{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}]}"
+        _ = try load(changed("\"post_processor\":null", "\"post_processor\":\(identity)"))
     }
 
     /// The one line that `text` is refused with.
@@ -74,8 +76,13 @@ struct TokenizerLoadingTests {
             ),
             ("\"use_regex\":false", "\"use_regex\":true", ["pretokenizers[1].use_regex"]),
             (
-                "\"post_processor\":null", "\"post_processor\":{\"type\":\"TemplateProcessing\"}",
-                ["\"TemplateProcessing\""]
+                "\"post_processor\":null",
+                "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"<sop>\"}}]}",
+                ["post_processor", "a template that adds tokens"]
+            ),
+            (
+                "\"post_processor\":null", "\"post_processor\":{\"type\":\"RobertaProcessing\"}",
+                ["\"RobertaProcessing\""]
             ),
             (
                 "\"decoder\":{\"type\":\"ByteLevel\"", "\"decoder\":{\"type\":\"WordPiece\"",
