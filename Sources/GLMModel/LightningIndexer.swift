@@ -88,11 +88,14 @@ public struct LightningIndexer: Sendable {
 
     /// k = rope(LayerNorm(W^K x)), the only write to the index keys.
     private func writeKeys(_ keys: Tensor, layer: Int, batch: RaggedBatch, caches: [SequenceCache]) {
-        for row in 0..<batch.rowCount {
-            let cache = caches[batch.segmentOfRow[row]]
-            let target = unsafe cache.indexRow(layer: layer, position: batch.positions[row])
-            for (column, value) in keys.row(row).enumerated() { unsafe target[column] = value }
-            unsafe batch.angles.rotate(target, row: row, kernels: compute.kernels)
+        unsafe keys.values.withUnsafeBufferPointer { keys in
+            guard let key = keys.baseAddress else { return }
+            compute.forEachRow(batch.rowCount) { row in
+                let target = unsafe caches[batch.segmentOfRow[row]]
+                    .indexRow(layer: layer, position: batch.positions[row])
+                unsafe target.update(from: key + row * dimension, count: dimension)
+                unsafe batch.angles.rotate(target, row: row, kernels: compute.kernels)
+            }
         }
     }
 

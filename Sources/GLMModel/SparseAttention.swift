@@ -124,14 +124,18 @@ public struct SparseAttention: Sendable {
     private func write(
         _ latents: Tensor, _ z: Tensor, layer: Int, batch: RaggedBatch, caches: [SequenceCache]
     ) {
-        for row in 0..<batch.rowCount {
-            let cache = caches[batch.segmentOfRow[row]]
-            let target = unsafe cache.attentionRow(layer: layer, position: batch.positions[row])
-            for (column, value) in latents.row(row).enumerated() { unsafe target[column] = value }
-            for (column, value) in z.row(row).dropFirst(latentRank).enumerated() {
-                unsafe target[latentRank + column] = value
+        unsafe latents.values.withUnsafeBufferPointer { latents in
+            unsafe z.values.withUnsafeBufferPointer { z in
+                guard let latent = latents.baseAddress, let raw = z.baseAddress else { return }
+                compute.forEachRow(batch.rowCount) { row in
+                    let target = unsafe caches[batch.segmentOfRow[row]]
+                        .attentionRow(layer: layer, position: batch.positions[row])
+                    unsafe target.update(from: latent + row * latentRank, count: latentRank)
+                    let ropeKey = unsafe raw + row * (latentRank + rope) + latentRank
+                    unsafe (target + latentRank).update(from: ropeKey, count: rope)
+                    unsafe batch.angles.rotate(target + latentRank, row: row, kernels: compute.kernels)
+                }
             }
-            unsafe batch.angles.rotate(target + latentRank, row: row, kernels: compute.kernels)
         }
     }
 

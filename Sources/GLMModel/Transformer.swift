@@ -60,13 +60,20 @@ package struct Transformer: Sendable {
 
     /// The embedding's rows of `tokens`, widened: `[tokens, hidden]`.
     package func embed(_ tokens: [Int32]) -> Tensor {
-        var values: [Float] = []
-        values.reserveCapacity(tokens.count * embedding.columns)
+        let width = embedding.columns
+        let padded = (width + 15) / 16 * 16
         for token in tokens {
             precondition((0..<embedding.rows).contains(Int(token)), "token \(token) of \(embedding.rows)")
-            values.append(contentsOf: embedding.row(Int(token)))
         }
-        return Tensor(shape: [tokens.count, embedding.columns], values: values)
+        return unsafe Tensor(shape: [tokens.count, width]) { rows in
+            let panel = UnsafeMutablePointer<Float>.allocate(capacity: padded)
+            defer { unsafe panel.deallocate() }
+            for (index, token) in tokens.enumerated() {
+                unsafe head.compute.kernels.decode(
+                    embedding.view, row: Int(token), columns: 0..<width, into: panel, stride: 16)
+                unsafe (rows + index * width).update(from: panel, count: width)
+            }
+        }
     }
 
     /// Final norm and head of the rows somebody reads.
