@@ -84,3 +84,28 @@ struct TestRandom: RandomNumberGenerator {
         return z ^ (z >> 31)
     }
 }
+
+/// Ways to divide a text into pieces.
+enum Splits {
+    /// In one piece, at every place into two, and scalar by scalar; some places of three pieces from a fixed
+    /// seed.
+    static func all(of text: String) -> [[String]] {
+        let scalars = Array(text.unicodeScalars)
+        func piece(_ range: Range<Int>) -> String {
+            var piece = ""
+            piece.unicodeScalars.append(contentsOf: scalars[range])
+            return piece
+        }
+        var splits = [[text], scalars.indices.map { piece($0..<$0 + 1) }]
+        for place in scalars.indices.dropFirst() {
+            splits.append([piece(0..<place), piece(place..<scalars.count)])
+        }
+        var random = TestRandom(state: UInt64(scalars.count))
+        for _ in 0..<min(20, scalars.count / 3) {
+            let first = Int.random(in: 0...scalars.count, using: &random)
+            let second = Int.random(in: first...scalars.count, using: &random)
+            splits.append([piece(0..<first), piece(first..<second), piece(second..<scalars.count)])
+        }
+        return splits
+    }
+}
