@@ -56,22 +56,38 @@ struct TokenRanking: Sendable {
         // Slices are spread over the logits that are there: a flat row must not fall into one slice.
         let span = min(TokenRanking.reach, (largest - smallest) / temperature)
         let fineness = span > 0 ? Double(TokenRanking.sliceCount - 2) / span : 0
+        if weights.count != logits.count {
+            weights = [UInt64](repeating: 0, count: logits.count)
+            sliceOf = [UInt16](repeating: 0, count: logits.count)
+        }
+        TokenRanking.spread(
+            logits, largest: largest, temperature: temperature, span: span, fineness: fineness,
+            weights: &weights,
+            slices: &sliceOf)
         counts = [Int](repeating: 0, count: TokenRanking.sliceCount)
         masses = [UInt64](repeating: 0, count: TokenRanking.sliceCount)
         least = [UInt64](repeating: .max, count: TokenRanking.sliceCount)
-        weights = [UInt64](repeating: 0, count: logits.count)
-        sliceOf = [UInt16](repeating: 0, count: logits.count)
-        for index in logits.indices {
+        for (weight, slice) in zip(weights, sliceOf) {
+            counts[Int(slice)] += 1
+            masses[Int(slice)] += weight
+            least[Int(slice)] = min(least[Int(slice)], weight)
+        }
+    }
+
+    /// Weight and slice of each token. Without a branch, so that the loop is vectorised.
+    private static func spread(
+        _ logits: [Float], largest: Double, temperature: Double, span: Double, fineness: Double,
+        weights: inout [UInt64], slices: inout [UInt16]
+    ) {
+        precondition(weights.count == logits.count && slices.count == logits.count, "\(logits.count) logits")
+        for index in 0..<logits.count {
             // x = (logit − max) / temperature; equal infinities are equal, not NaN.
             let logit = Double(logits[index])
             let x = logit == largest ? 0 : (logit - largest) / temperature
-            let slice = x >= -span ? Int(-x * fineness) : TokenRanking.sliceCount - 1
-            let weight = exponentialWeight(x)
-            weights[index] = weight
-            sliceOf[index] = UInt16(truncatingIfNeeded: slice)
-            counts[slice] += 1
-            masses[slice] += weight
-            least[slice] = min(least[slice], weight)
+            weights[index] = exponentialWeight(x)
+            // What lies beyond the span, and NaN, goes to the last slice.
+            let place = x >= -span ? -x * fineness : Double(sliceCount - 1)
+            slices[index] = UInt16(truncatingIfNeeded: roundedToInteger(place))
         }
     }
 

@@ -6,12 +6,15 @@
     internal import Darwin
 #endif
 
-/// Runs `body` on a new detached thread; on this one when the system has no thread left.
+/// Runs `body` on a new detached thread.
+/// - Precondition: the system has a thread left.
 package func startThread(_ body: @escaping @Sendable () -> Void) {
     let context = unsafe Unmanaged.passRetained(ThreadBody(body))
     var attributes = pthread_attr_t()
     unsafe pthread_attr_init(&attributes)
     defer { unsafe pthread_attr_destroy(&attributes) }
+    // Some systems give a second thread less than the layers of a model may need: 8 MiB is what Linux gives.
+    unsafe pthread_attr_setstacksize(&attributes, 8 << 20)
     unsafe pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
     #if canImport(Darwin)
         var thread: pthread_t?
@@ -27,7 +30,7 @@ package func startThread(_ body: @escaping @Sendable () -> Void) {
             }
             return nil
         }, context.toOpaque())
-    if status != 0 { unsafe context.takeRetainedValue().run() }
+    precondition(status == 0, "the system gives no thread: error \(status)")
 }
 
 private final class ThreadBody: Sendable {
