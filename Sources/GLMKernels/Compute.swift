@@ -1,3 +1,5 @@
+import Synchronization
+
 /// One product of a parallel region: y[t, n] = Σ_k weight[n, k] · x[t, k], or its transposed form.
 public struct ProductGroup: @unchecked Sendable {
     /// The matrix; every group of a region may have another.
@@ -28,11 +30,15 @@ public struct ProductGroup: @unchecked Sendable {
 }
 
 /// The kernels of one level on the threads of one pool. Results do not depend on the number of threads.
+///
+/// Callers may be concurrent; the pool serves one region at a time.
 public final class Compute: Sendable {
     /// The loops, at one instruction-set level.
     public let kernels: Kernels
     /// The threads they are spread over.
     public let pool: ThreadPool
+    /// Memory for packed tokens, kept between calls.
+    private let spare = Mutex<PackBuffer?>(nil)
 
     /// Loops of one level on the threads of one pool.
     public init(kernels: Kernels, pool: ThreadPool) {
@@ -41,17 +47,50 @@ public final class Compute: Sendable {
     }
 
     /// All groups in one parallel region, cut along weight rows. Groups without tokens or rows cost nothing.
+    ///
+    /// Groups of many tokens are packed first, in a region of their own, so that their tokens are rearranged
+    /// once and not by every piece; up to 32 MB of memory are kept for that.
     public func product(_ groups: [ProductGroup]) {
-        run(groups, extent: { $0.rows }, unit: 4) { group, rows in
-            kernels.product(
-                group.weight, rows: rows, x: group.x, tokens: group.tokens, xStride: group.xStride,
-                y: group.y, yStride: group.yStride)
+        let plan = PackPlan(groups)
+        if plan.floats > PackPlan.limit, let (first, second) = PackPlan.halves(groups) {
+            product(first)
+            product(second)
+            return
+        }
+        if plan.units.isEmpty { return run(groups, PackedGroups(plan, nil)) }
+        let buffer = spare.withLock { kept -> PackBuffer? in
+            defer { kept = nil }
+            return kept
+        }
+        let memory = buffer.flatMap { $0.floats >= plan.floats ? $0 : nil } ?? PackBuffer(floats: plan.floats)
+        let packed = PackedGroups(plan, memory)
+        pool.parallel(plan.units.count) { index in
+            let unit = plan.units[index], group = groups[unit.group]
+            guard let tokens = packed.tokens(unit.group, groups) else { return }
+            kernels.pack(group.x, stride: group.xStride, block: tokens.block(unit.block), into: tokens)
+        }
+        run(groups, packed)
+        spare.withLock { $0 = memory }
+    }
+
+    private func run(_ groups: [ProductGroup], _ packed: PackedGroups) {
+        cut(groups, extent: { $0.rows }, unit: 4) { index, rows in
+            let group = groups[index]
+            if let tokens = packed.tokens(index, groups) {
+                kernels.product(group.weight, rows: rows, tokens, y: group.y, yStride: group.yStride)
+            } else {
+                kernels.product(
+                    group.weight, rows: rows, x: group.x, tokens: group.tokens, xStride: group.xStride,
+                    y: group.y,
+                    yStride: group.yStride)
+            }
         }
     }
 
     /// All groups in one parallel region, cut along weight columns.
     public func transposedProduct(_ groups: [ProductGroup]) {
-        run(groups, extent: { $0.columns }, unit: 64) { group, columns in
+        cut(groups, extent: { $0.columns }, unit: 64) { index, columns in
+            let group = groups[index]
             kernels.transposedProduct(
                 group.weight, columns: columns, x: group.x, tokens: group.tokens, xStride: group.xStride,
                 y: group.y, yStride: group.yStride)
@@ -59,9 +98,8 @@ public final class Compute: Sendable {
     }
 
     /// Cuts every group into pieces of whole units and hands them out.
-    private func run(
-        _ groups: [ProductGroup], extent: (WeightView) -> Int, unit: Int,
-        _ body: (ProductGroup, Range<Int>) -> Void
+    private func cut(
+        _ groups: [ProductGroup], extent: (WeightView) -> Int, unit: Int, _ body: (Int, Range<Int>) -> Void
     ) {
         var pieces: [(group: Int, range: Range<Int>)] = []
         for (index, group) in groups.enumerated() where group.tokens > 0 {
@@ -73,15 +111,15 @@ public final class Compute: Sendable {
                 start += step
             }
         }
-        pool.parallel(pieces.count) { body(groups[pieces[$0].group], pieces[$0].range) }
+        pool.parallel(pieces.count) { body(pieces[$0].group, pieces[$0].range) }
     }
 
-    /// Rows (or columns) of one piece: some 64 KB of weights, more when many tokens share the packing of x,
+    /// Rows (or columns) of one piece: some 64 KB of weights, at least 64 where tokens share the decoding,
     /// and at least four pieces a thread where the matrix allows.
     private func chunk(_ group: ProductGroup, extent: Int, unit: Int) -> Int {
         let w = group.weight
         let bytes = max(1, w.rows * w.columns * w.format.size / max(1, extent))
-        let wanted = max(group.tokens > 6 ? 64 : unit, 65536 / bytes)
+        let wanted = max(group.tokens > 1 ? 64 : unit, 65536 / bytes)
         let fair = extent / (pool.threads * 4)
         return max(unit, min(wanted, fair) / unit * unit)
     }

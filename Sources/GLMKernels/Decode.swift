@@ -12,13 +12,10 @@ private func decodeBody(
     let whole = count & ~15
     var k = 0
     var to = panel
+    var cursor = ScaleCursor(format == 2 ? scales : nil, block: block, phase: phase)
     while k < whole {
-        var end = whole
-        var scale = f32x16_all(1)
-        if format == 2 {
-            scale = blockScale(scales, block, phase &+ k)
-            end = min(whole, k &+ block &- (phase &+ k) % block)
-        }
+        let scale = cursor.scale
+        let end = cursor.end(k, whole)
         while k < end {
             f32x16_store(to, weights(format, source + k &* size, scale))
             prefetch(source + k &* size + 2048)
@@ -27,8 +24,7 @@ private func decodeBody(
         }
     }
     if whole < count {
-        let scale = format == 2 ? blockScale(scales, block, phase &+ whole) : f32x16_all(1)
-        f32x16_store(to, tailWeights(format, source + whole &* size, count &- whole, scale))
+        f32x16_store(to, tailWeights(format, source + whole &* size, count &- whole, cursor.scale))
     }
 }
 

@@ -41,8 +41,8 @@ extension Kernels {
                 w.format, source, columns.count, address, scales.blockColumns, first % scales.blockColumns,
                 panel, stride)
         } else {
-            // Blocks end inside a group: the scale, in the same one multiplication, element by element.
-            decode(w.format, source, columns.count, nil, 1 << 40, 0, panel, stride)
+            // Blocks end inside a group: element by element, with the same one multiplication.
+            (panel + (columns.count - 1) / 16 * stride).update(repeating: 0, count: 16)
             for k in 0..<columns.count {
                 let value = Float8E4M3.decodeFinite(source.load(fromByteOffset: k, as: UInt8.self))
                 panel[k / 16 * stride + k % 16] = value * scales.scale(row, columns.lowerBound + k)

@@ -1,9 +1,9 @@
 import CVector
 
 /// Columns decoded into the nearest cache at a time; a multiple of 16.
-private let stripColumns = 512
-/// Tokens of one block: its packed strip must stay in the second-level cache beside the partial sums.
-private let blockTokens = 48
+private let stripColumns = 1024
+/// Tokens that a call of its own packs at a time.
+private let blockLimit = 48
 /// Floats of packed tokens that may lie in the second-level cache.
 private let packedFloats = 98_304
 
@@ -29,15 +29,31 @@ extension Kernels {
         if tokens == 1 && (w.scales?.hasWholeGroups ?? true) {
             return vectorProduct(w, rows: rows, x: x, y: y)
         }
-        let blocks = (tokens + blockTokens - 1) / blockTokens
-        var start = 0
-        for block in 0..<blocks {
-            let count = tokens / blocks + (block < tokens % blocks ? 1 : 0)
-            let part = TokenBlock(
-                x: x + start * xStride, tokens: count, xStride: xStride, y: y + start * yStride,
-                yStride: yStride)
-            tileProduct(w, rows: rows, part)
-            start += count
+        let floats = PackedTokens.floats(tokens: min(tokens, blockLimit), columns: w.columns)
+        withUnsafeTemporaryAllocation(byteCount: floats * 4, alignment: 64) { buffer in
+            guard let base = buffer.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+            for start in stride(from: 0, to: tokens, by: blockLimit) {
+                let packed = PackedTokens(
+                    base: base, tokens: min(blockLimit, tokens - start), columns: w.columns)
+                for index in 0..<packed.blocks {
+                    pack(x + start * xStride, stride: xStride, block: packed.block(index), into: packed)
+                }
+                product(w, rows: rows, packed, y: y + start * yStride, yStride: yStride)
+            }
+        }
+    }
+
+    /// The same with tokens that are packed already.
+    func product(
+        _ w: WeightView, rows: Range<Int>, _ packed: PackedTokens, y: UnsafeMutablePointer<Float>,
+        yStride: Int
+    ) {
+        for index in 0..<packed.blocks {
+            let tokens = packed.block(index)
+            let block = TokenBlock(
+                packed: packed.address(token: tokens.lowerBound), tokens: tokens.count, groups: packed.groups,
+                y: y + tokens.lowerBound * yStride, yStride: yStride)
+            tileProduct(w, rows: rows, block)
         }
     }
 
@@ -62,80 +78,61 @@ extension Kernels {
 
 /// Tokens that go through the tiles together.
 private struct TokenBlock {
-    let x: UnsafePointer<Float>
+    let packed: UnsafePointer<Float>
     let tokens: Int
-    let xStride: Int
+    let groups: Int
     let y: UnsafeMutablePointer<Float>
     let yStride: Int
 
-    var tiles: Int { (tokens + tileWidth - 1) / tileWidth }
+    /// Groups of 16 columns whose packed tokens fit in the second-level cache, in whole strips.
+    var stretch: Int { max(1, packedFloats / (tokens * stripColumns)) * (stripColumns / 16) }
 }
 
 extension Kernels {
     /// One block of tokens against rows in fours. k is cut so that the packed tokens stay in cache; partial
     /// sums wait in memory.
     private func tileProduct(_ w: WeightView, rows: Range<Int>, _ block: TokenBlock) {
-        let groups = (w.columns + 15) / 16
-        let stretchGroups = min(
-            groups, max(1, packedFloats / (block.tokens * stripColumns)) * (stripColumns / 16))
         let quads = (rows.count + 3) / 4
         let sumsPerQuad = block.tokens * 64
-        let sumFloats = stretchGroups < groups ? quads * sumsPerQuad : sumsPerQuad
-        let packFloats = block.tokens * stretchGroups * 16
-        let floats = packFloats + sumFloats + stripColumns * 4
-        withUnsafeTemporaryAllocation(byteCount: floats * 4, alignment: 64) { buffer in
-            guard let base = buffer.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
-            let panel = base, packed = base + stripColumns * 4
-            let sums = packed + packFloats
-            for firstGroup in stride(from: 0, to: groups, by: stretchGroups) {
-                let stretch = firstGroup..<min(groups, firstGroup + stretchGroups)
-                pack(block, stretch, columns: w.columns, packed)
+        let sumFloats = block.stretch < block.groups ? quads * sumsPerQuad : sumsPerQuad
+        withUnsafeTemporaryAllocation(byteCount: (sumFloats + stripColumns * 4) * 4, alignment: 64) {
+            buffer in
+            guard let panel = buffer.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+            let sums = panel + stripColumns * 4
+            for first in stride(from: 0, to: block.groups, by: block.stretch) {
+                let stretch = first..<min(block.groups, first + block.stretch)
                 for quad in 0..<quads {
-                    let partial = stretchGroups < groups ? sums + quad * sumsPerQuad : sums
-                    let first = rows.lowerBound + quad * 4
-                    let four = first..<min(rows.upperBound, first + 4)
-                    runQuad(w, four, block, stretch, groups, panel: panel, packed: packed, sums: partial)
+                    let row = rows.lowerBound + quad * 4
+                    let partial = block.stretch < block.groups ? sums + quad * sumsPerQuad : sums
+                    runQuad(
+                        w, row..<min(rows.upperBound, row + 4), block, stretch, panel: panel, sums: partial)
                 }
             }
         }
     }
 
-    /// Packs columns of all tokens, tile by tile.
-    private func pack(
-        _ block: TokenBlock, _ stretch: Range<Int>, columns: Int, _ packed: UnsafeMutablePointer<Float>
-    ) {
-        let column = stretch.lowerBound * 16
-        let count = min(columns, stretch.upperBound * 16) - column
-        var start = 0
-        for tile in 0..<block.tiles {
-            let tokens = tileTokens(block.tokens, block.tiles, tile)
-            packTokens(
-                block.x + start * block.xStride + column, block.xStride, tokens, count,
-                packed + start * stretch.count * 16, tokens * 16)
-            start += tokens
-        }
-    }
-
     /// Four rows over one stretch of k, strip by strip.
     private func runQuad(
-        _ w: WeightView, _ rows: Range<Int>, _ block: TokenBlock, _ stretch: Range<Int>, _ groups: Int,
-        panel: UnsafeMutablePointer<Float>, packed: UnsafePointer<Float>, sums: UnsafeMutablePointer<Float>
+        _ w: WeightView, _ rows: Range<Int>, _ block: TokenBlock, _ stretch: Range<Int>,
+        panel: UnsafeMutablePointer<Float>, sums: UnsafeMutablePointer<Float>
     ) {
         var job = tile_product(
-            panel: panel, x: packed, groups: 0, block_groups: stretch.count, start_group: 0,
-            tokens: block.tokens, tiles: block.tiles, sums: sums, y: block.y + rows.lowerBound,
+            panel: panel, x: block.packed, groups: 0, block_groups: block.groups, start_group: 0,
+            tokens: block.tokens,
+            tiles: (block.tokens + tileWidth - 1) / tileWidth, sums: sums, y: block.y + rows.lowerBound,
             y_stride: block.yStride, rows: rows.count, first: 0, last: 0)
         for start in stride(from: stretch.lowerBound, to: stretch.upperBound, by: stripColumns / 16) {
             let end = min(stretch.upperBound, start + stripColumns / 16)
-            let columns = start * 16..<min(w.columns, end * 16)
             for index in 0..<4 {
                 let row = min(rows.lowerBound + index, rows.upperBound - 1)
-                decode(w, row: row, columns: columns, into: panel + index * 16, stride: 64)
+                decode(
+                    w, row: row, columns: start * 16..<min(w.columns, end * 16), into: panel + index * 16,
+                    stride: 64)
             }
             job.groups = end - start
-            job.start_group = start - stretch.lowerBound
+            job.start_group = start
             job.first = start == 0 ? 1 : 0
-            job.last = end == groups ? 1 : 0
+            job.last = end == block.groups ? 1 : 0
             runTiles(&job)
         }
     }

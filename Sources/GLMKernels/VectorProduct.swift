@@ -61,7 +61,7 @@ struct FourSums {
 
 /// y[n] = Σ_k w[n, k] · x[k].
 @inline(__always)
-private func productBody(_ format: Int32, _ size: Int, _ job: vector_product) {
+private func productBody(_ format: Int32, _ size: Int, _ job: vector_product, wide: Bool = false) {
     let whole = job.columns & ~15
     let step = 64 / size
     var row = 0
@@ -69,15 +69,17 @@ private func productBody(_ format: Int32, _ size: Int, _ job: vector_product) {
         let w = FourRows(job, row, size)
         var sums = FourSums()
         var k = 0
-        var scale = f32x16_all(1)
+        var cursor = ScaleCursor(format == 2 ? job.scales : nil, block: job.block, phase: job.phase)
         while k < whole {
-            var end = whole
-            if format == 2 {
-                scale = blockScale(job, k)
-                end = min(whole, k &+ job.block &- (job.phase &+ k) % job.block)
-            }
+            let scale = cursor.scale
+            let end = cursor.end(k, whole)
             while k &+ step <= end {
                 w.prefetchAfter(k &* size)
+                if wide {
+                    add64(w, job.x, k, scale, &sums)
+                    k &+= 64
+                    continue
+                }
                 add(format, size, w, job.x, k, scale, &sums)
                 if size <= 2 { add(format, size, w, job.x, k &+ 16, scale, &sums) }
                 if size == 1 {
@@ -91,22 +93,46 @@ private func productBody(_ format: Int32, _ size: Int, _ job: vector_product) {
                 k &+= 16
             }
         }
-        if whole < job.columns { addTail(format, size, w, job, whole, &sums) }
+        if whole < job.columns { addTail(format, size, w, job, whole, cursor.scale, &sums) }
         sums.store(job.y + row, rows: job.rows &- row)
         row &+= 4
     }
 }
 
-/// The scale of column `k`'s block times 2¹²⁰: what `f32x16_load_weights` left out.
-@inline(__always)
-func blockScale(_ job: vector_product, _ k: Int) -> f32x16 {
-    blockScale(job.scales, job.block, job.phase &+ k)
-}
+/// Walks along the scales of a row of FP8 blocks; without scales the row is one stretch.
+struct ScaleCursor {
+    private var next: UnsafeRawPointer?
+    private var left: Int
+    private let block: Int
 
-@inline(__always)
-func blockScale(_ scales: UnsafeRawPointer?, _ block: Int, _ column: Int) -> f32x16 {
-    guard let scales else { return f32x16_all(0x1p120) }
-    return f32x16_all(f32_load(scales + column / block &* 4) * 0x1p120)
+    /// `phase` columns of the first block lie before column 0.
+    @inline(__always)
+    init(_ scales: UnsafeRawPointer?, block: Int, phase: Int) {
+        next = scales
+        left = block &- phase
+        self.block = block
+    }
+
+    /// The scale of the block at hand times 2¹²⁰: what `f32x16_load_weights` left out.
+    @inline(__always)
+    var scale: f32x16 {
+        guard let next else { return f32x16_all(1) }
+        return f32x16_all(f32_load(next) * 0x1p120)
+    }
+
+    /// Where the block that holds column `k` ends, or `limit`; steps to the next block in the first case.
+    @inline(__always)
+    mutating func end(_ k: Int, _ limit: Int) -> Int {
+        guard let scales = next else { return limit }
+        let end = k &+ left
+        if end > limit {
+            left = end &- limit
+            return limit
+        }
+        next = scales + 4
+        left = block
+        return end
+    }
 }
 
 /// 16 weights as exact floats.
@@ -128,6 +154,35 @@ private func add(
     sums.d = f32x16_multiply_add(weights(format, w.d + offset, scale), token, sums.d)
 }
 
+/// Four groups of FP8 weights, decoded 64 at a time.
+@inline(__always)
+private func add64(
+    _ w: FourRows, _ x: UnsafePointer<Float>, _ k: Int, _ scale: f32x16, _ sums: inout FourSums
+) {
+    let a = load64(x + k)
+    add64(w.a + k, a, scale, &sums.a)
+    add64(w.b + k, a, scale, &sums.b)
+    add64(w.c + k, a, scale, &sums.c)
+    add64(w.d + k, a, scale, &sums.d)
+}
+
+private typealias FourGroups = (f32x16, f32x16, f32x16, f32x16)
+
+@inline(__always)
+private func load64(_ x: UnsafePointer<Float>) -> FourGroups {
+    (f32x16_load(x), f32x16_load(x + 16), f32x16_load(x + 32), f32x16_load(x + 48))
+}
+
+@inline(__always)
+private func add64(_ p: UnsafeRawPointer, _ x: FourGroups, _ scale: f32x16, _ sum: inout f32x16) {
+    var w: FourGroups = (f32x16_all(0), f32x16_all(0), f32x16_all(0), f32x16_all(0))
+    f32x16_load_64_fp8(p, &w)
+    sum = f32x16_multiply_add(f32x16_multiply(w.0, scale), x.0, sum)
+    sum = f32x16_multiply_add(f32x16_multiply(w.1, scale), x.1, sum)
+    sum = f32x16_multiply_add(f32x16_multiply(w.2, scale), x.2, sum)
+    sum = f32x16_multiply_add(f32x16_multiply(w.3, scale), x.3, sum)
+}
+
 /// 1 to 15 weights, filled with zeros.
 @inline(__always)
 func tailWeights(_ format: Int32, _ p: UnsafeRawPointer, _ count: Int, _ scale: f32x16) -> f32x16 {
@@ -137,10 +192,10 @@ func tailWeights(_ format: Int32, _ p: UnsafeRawPointer, _ count: Int, _ scale: 
 
 @inline(__always)
 private func addTail(
-    _ format: Int32, _ size: Int, _ w: FourRows, _ job: vector_product, _ k: Int, _ sums: inout FourSums
+    _ format: Int32, _ size: Int, _ w: FourRows, _ job: vector_product, _ k: Int, _ scale: f32x16,
+    _ sums: inout FourSums
 ) {
     let count = job.columns &- k
-    let scale = format == 2 ? blockScale(job, k) : f32x16_all(1)
     let token = f32x16_load_first(job.x + k, count)
     let offset = k &* size
     sums.a = f32x16_multiply_add(tailWeights(format, w.a + offset, count, scale), token, sums.a)
@@ -155,6 +210,8 @@ func product_f32_baseline(_ job: UnsafePointer<vector_product>) { productBody(0,
 func product_bf16_baseline(_ job: UnsafePointer<vector_product>) { productBody(1, 2, job.pointee) }
 @c @implementation
 func product_fp8_baseline(_ job: UnsafePointer<vector_product>) { productBody(2, 1, job.pointee) }
+@c @implementation
+func product_fp8_wide(_ job: UnsafePointer<vector_product>) { productBody(2, 1, job.pointee, wide: true) }
 
 /// y[c] = x[r0] · w[r0, c] + y[c], then r0 + 1, … for the four rows at `row`; fewer at the end.
 ///
@@ -172,13 +229,10 @@ private func transposedBody(_ format: Int32, _ size: Int, _ job: vector_product)
         )
         let tokens = (f32x16_all(x.0), f32x16_all(x.1), f32x16_all(x.2), f32x16_all(x.3))
         var c = 0
+        var cursor = ScaleCursor(format == 2 ? job.scales : nil, block: job.block, phase: job.phase)
         while c < whole {
-            var end = whole
-            var scale = f32x16_all(1)
-            if format == 2 {
-                scale = blockScale(job, c)
-                end = min(whole, c &+ job.block &- (job.phase &+ c) % job.block)
-            }
+            let scale = cursor.scale
+            let end = cursor.end(c, whole)
             while c < end {
                 let offset = c &* size
                 if offset & 63 < 16 &* size { w.prefetchAfter(offset) }
@@ -200,7 +254,7 @@ private func transposedBody(_ format: Int32, _ size: Int, _ job: vector_product)
         if whole < job.columns {
             let rest = job.columns &- whole
             let offset = whole &* size
-            let scale = format == 2 ? blockScale(job, whole) : f32x16_all(1)
+            let scale = cursor.scale
             var sum = f32x16_load_first(job.y + whole, rest)
             sum = f32x16_multiply_add(tokens.0, tailWeights(format, w.a + offset, rest, scale), sum)
             if count > 1 {

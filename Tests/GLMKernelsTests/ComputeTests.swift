@@ -39,3 +39,65 @@ func threadsDoNotChangeABit(level: InstructionSet, transposed: Bool) throws {
     compute.product([])
     compute.transposedProduct([])
 }
+
+/// Products over the same tokens share the packed form; products over other tokens, columns or strides must
+/// not.
+@Test func sharedTokensArePackedOnce() throws {
+    let first = try StoredMatrix(.bfloat16, rows: 20, columns: 130),
+        second = try StoredMatrix(.float32, rows: 8, columns: 130)
+    let narrow = try StoredMatrix(.float32, rows: 8, columns: 129)
+    let x = try activations(101 * 131)
+    // matrix, first token, tokens, stride
+    let uses = [
+        (first, 0, 100, 130), (second, 0, 100, 130), (second, 1, 100, 130), (second, 1, 100, 131),
+        (narrow, 1, 100, 131),
+    ]
+    for level in levels {
+        let compute = Compute(kernels: .table(level), pool: ThreadPool(threads: 2))
+        let outputs = try uses.map { try GuardedBytes(count: 100 * $0.0.view.rows * 4) }
+        let groups = zip(uses, outputs).map { use, output in
+            ProductGroup(
+                weight: use.0.view, x: x.floats + use.1 * use.3, tokens: use.2, xStride: use.3,
+                y: output.floats,
+                yStride: use.0.view.rows)
+        }
+        for _ in 0..<2 {
+            compute.product(groups)
+            for (group, output) in zip(groups, outputs) {
+                let alone = try results(output.count / 4) {
+                    compute.kernels.product(
+                        group.weight, rows: 0..<group.weight.rows, x: group.x, tokens: group.tokens,
+                        xStride: group.xStride, y: $0,
+                        yStride: group.yStride)
+                }
+                #expect(bits(alone) == (0..<alone.count).map { output.floats[$0].bitPattern })
+            }
+        }
+    }
+}
+
+/// More activations than are packed at once: the region is halved, by groups and then by tokens.
+@Test func longActivationsGoInParts() throws {
+    let columns = 40_000, tokens = 240
+    let w = try StoredMatrix(.bfloat16, rows: 2, columns: columns)
+    let x = try activations(tokens * columns), y = try GuardedBytes(count: 2 * tokens * 2 * 4)
+    let compute = Compute(kernels: .table(.best), pool: ThreadPool(threads: 2))
+    compute.product(
+        (0..<2).map {
+            ProductGroup(
+                weight: w.view, x: x.floats, tokens: tokens, xStride: columns, y: y.floats + $0 * tokens * 2,
+                yStride: 2)
+        })
+    for t in [0, 1, 119, 120, 239] {
+        let alone = try results(2) {
+            compute.kernels.product(
+                w.view, rows: 0..<2, x: x.floats + t * columns, tokens: 1, xStride: columns, y: $0, yStride: 2
+            )
+        }
+        for part in 0..<2 {
+            #expect(
+                (0..<2).map { y.floats[(part * tokens + t) * 2 + $0].bitPattern } == bits(alone), "token \(t)"
+            )
+        }
+    }
+}

@@ -1,5 +1,5 @@
-// The C side of the kernels, headers only: vector primitives, instruction-set thunks, processor detection. The loops are Swift
-// (GLMKernels).
+// The C side of the kernels, headers only: vector primitives, instruction-set thunks, processor detection.
+// The loops are Swift (GLMKernels).
 #pragma once
 #include "Primitives.h"
 #include "Processor.h"

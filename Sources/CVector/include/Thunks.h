@@ -1,5 +1,6 @@
-// Instruction-set thunks. Swift has no per-function target attribute: a `flatten` thunk with a target makes LLVM inline the Swift
-// body (`@c @implementation`, same module as the caller) and compile it for that target. Pointers and scalars only.
+// Instruction-set thunks. Swift has no per-function target attribute: a `flatten` thunk with a target makes
+// LLVM inline the Swift body (`@c @implementation`, same module as the caller) and compile it for that
+// target. Pointers and scalars only.
 #pragma once
 #include <stdint.h>
 #pragma clang assume_nonnull begin
@@ -25,8 +26,9 @@
     AVX512 void name##_avx512 parameters { name##_wide arguments; } \
     AVX2 void name##_avx2 parameters { name##_baseline arguments; }
 
-// Rows of weights for the vector products. `scales` (FP8) points to the scale of the block that holds column 0 of these rows,
-// `phase` counts the columns of that block that lie before column 0; both `phase` and `block` are multiples of 16.
+// Rows of weights for the vector products. `scales` (FP8) points to the scale of the block that holds column
+// 0 of these rows, `phase` counts the columns of that block that lie before column 0; both `phase` and
+// `block` are multiples of 16.
 typedef struct {
     const void *weights;
     long row_bytes, rows, columns;
@@ -38,12 +40,13 @@ typedef struct {
 #define VECTOR_PRODUCT(name) KERNEL(name, (const vector_product *job), (job))
 VECTOR_PRODUCT(product_f32)
 VECTOR_PRODUCT(product_bf16)
-VECTOR_PRODUCT(product_fp8)
+TILE_KERNEL(product_fp8, (const vector_product *job), (job))
 VECTOR_PRODUCT(transposed_f32)
 VECTOR_PRODUCT(transposed_bf16)
 VECTOR_PRODUCT(transposed_fp8)
 
-// `count` weights of one row as floats, in groups of 16 that lie `stride` floats apart, the last one filled with zeros.
+// `count` weights of one row as floats, in groups of 16 that lie `stride` floats apart, the last one filled
+// with zeros.
 #define DECODE(name)                                                                                                    \
     KERNEL(name, (const void *weights, long count, const void *_Nullable scales, long block, long phase, float *panel, \
                   long stride), (weights, count, scales, block, phase, panel, stride))
@@ -51,12 +54,13 @@ DECODE(decode_f32)
 DECODE(decode_bf16)
 DECODE(decode_fp8)
 
-// `tokens` rows of x, `count` long, as [group of 16][token][16] with groups `group_stride` floats apart, the last one filled with
-// zeros.
+// `tokens` rows of x, `count` long, as [group of 16][token][16] with groups `group_stride` floats apart, the
+// last one filled with zeros.
 KERNEL(pack_tokens, (const float *x, long stride, long tokens, long count, float *packed, long group_stride),
        (x, stride, tokens, count, packed, group_stride))
 
-// Four weight rows (`panel`, [group][4][16]) by all tokens of a block (packed tile by tile), over `groups` groups of 16.
+// Four weight rows (`panel`, [group][4][16]) by all tokens of a block (packed tile by tile), over `groups`
+// groups of 16.
 typedef struct {
     const float *panel;
     const float *x;           // the block's packed tokens, at the group where this strip begins in the first tile
@@ -68,7 +72,8 @@ typedef struct {
     long y_stride, rows;      // rows to store, 1 to 4
     int32_t first, last;      // strips
 } tile_product;
-// All tiles of the block, for 16 registers; and one tile of 1 to 6 tokens, the first of them number `start`, for 32 registers.
+// All tiles of the block, for 16 registers; and one tile of 1 to 6 tokens, the first of them number `start`,
+// for 32 registers.
 KERNEL(product_tiles, (const tile_product *job), (job))
 #define WIDE_TILE(tokens)                                                                       \
     void product_tile##tokens##_wide(const tile_product *job, const float *x, long start);      \

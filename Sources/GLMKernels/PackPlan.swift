@@ -1,0 +1,86 @@
+/// Memory for packed tokens.
+final class PackBuffer: @unchecked Sendable {
+    let floats: Int
+    let base: UnsafeMutablePointer<Float>
+
+    init(floats: Int) {
+        self.floats = floats
+        base = UnsafeMutableRawPointer.allocate(byteCount: floats * 4, alignment: 64).assumingMemoryBound(
+            to: Float.self)
+    }
+
+    deinit { UnsafeMutableRawPointer(base).deallocate() }
+}
+
+/// Which groups of a region have their tokens packed beforehand, and where. Groups over the same tokens share
+/// them.
+struct PackPlan: Sendable {
+    /// The most floats packed at once: 32 MB.
+    static let limit = 8 << 20
+    /// With fewer tokens than this, packing inside each piece costs less than a region more.
+    private static let fewest = 16
+
+    /// First float of a group's packed tokens; nil where the group packs its own.
+    private(set) var offsets: [Int?] = []
+    /// What is to be packed, block by block.
+    private(set) var units: [(group: Int, block: Int)] = []
+    private(set) var floats = 0
+
+    init(_ groups: [ProductGroup]) {
+        offsets.reserveCapacity(groups.count)
+        for (index, group) in groups.enumerated() {
+            let columns = group.weight.columns
+            guard group.tokens >= PackPlan.fewest, columns > 0, group.weight.rows > 0 else {
+                offsets.append(nil)
+                continue
+            }
+            if index > 0, groups[index - 1].hasTokens(of: group), let shared = offsets[index - 1] {
+                offsets.append(shared)
+                continue
+            }
+            offsets.append(floats)
+            let blocks = PackedTokens.blocks(group.tokens)
+            units += (0..<blocks).map { (index, $0) }
+            floats += PackedTokens.floats(tokens: group.tokens, columns: columns)
+        }
+    }
+
+    /// The groups in two parts of about equal work, or one group's tokens; nil when nothing can be cut.
+    static func halves(_ groups: [ProductGroup]) -> ([ProductGroup], [ProductGroup])? {
+        let middle = groups.count / 2
+        if middle > 0 { return (Array(groups[..<middle]), Array(groups[middle...])) }
+        guard var first = groups.first, first.tokens > 1 else { return nil }
+        var second = first
+        first.tokens /= 2
+        second.tokens -= first.tokens
+        second.x += first.tokens * first.xStride
+        second.y += first.tokens * first.yStride
+        return ([first], [second])
+    }
+}
+
+extension ProductGroup {
+    /// Whether both read the same rows of activations.
+    fileprivate func hasTokens(of other: ProductGroup) -> Bool {
+        x == other.x && tokens == other.tokens && xStride == other.xStride
+            && weight.columns == other.weight.columns
+    }
+}
+
+/// A plan and the memory it is carried out in.
+struct PackedGroups: Sendable {
+    private let offsets: [Int?]
+    private let memory: PackBuffer?
+
+    init(_ plan: PackPlan, _ memory: PackBuffer?) {
+        offsets = plan.offsets
+        self.memory = memory
+    }
+
+    /// The packed tokens of group `index`; nil where it packs its own.
+    func tokens(_ index: Int, _ groups: [ProductGroup]) -> PackedTokens? {
+        guard let memory, let offset = offsets[index] else { return nil }
+        return PackedTokens(
+            base: memory.base + offset, tokens: groups[index].tokens, columns: groups[index].weight.columns)
+    }
+}
