@@ -22,7 +22,7 @@ struct TokenizerLoadingTests {
         #expect(try spelled.encode("the return", specialTokens: .parse) == ids)
         _ = try load(changed("\"dropout\":null", "\"dropout\":0.0"))
         _ = try load(changed("\"post_processor\":null", "\"post_processor\":{\"type\":\"ByteLevel\"}"))
-        let identity = "{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}]}"
+        let identity = #"{"type":"TemplateProcessing","single":[{"Sequence":{"id":"A","type_id":0}}]}"#
         _ = try load(changed("\"post_processor\":null", "\"post_processor\":\(identity)"))
     }
 
