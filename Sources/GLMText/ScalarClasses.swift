@@ -25,15 +25,26 @@ package struct ScalarClasses: Sendable {
         var rowNumbers: [UInt8] = []
         var rows: [UInt8] = []
         var known: [[UInt8]: UInt8] = [:]
+        /// Rows of one class alone: most of Unicode.
+        var uniform: [UInt32: UInt8] = [:]
         var first = 0
         for start in stride(from: 0, to: 0x110000, by: 256) {
             while ScalarClasses.start(ofRun: first + 1) <= start {
                 first += 1
             }
+            let isUniform = ScalarClasses.start(ofRun: first + 1) >= start + 256
+            let kind = UnicodeClassTable.runs[first] & 3
+            if isUniform, let number = uniform[kind] {
+                rowNumbers.append(number)
+                continue
+            }
             let row = ScalarClasses.row(start, firstRun: first)
             let number = known[row] ?? UInt8(truncatingIfNeeded: known.count)
             if known.updateValue(number, forKey: row) == nil {
                 rows += row
+            }
+            if isUniform {
+                uniform[kind] = number
             }
             rowNumbers.append(number)
         }

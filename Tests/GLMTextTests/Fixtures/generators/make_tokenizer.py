@@ -75,7 +75,7 @@ def hard_strings():
                 "xzqxjk", "zqxjkzqxjk"]
     # Contractions in all cases, and what looks like them.
     for word in ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"]:
-        for form in {word, word.upper(), word.title(), word[:2] + word[2:].upper()}:
+        for form in sorted({word, word.upper(), word.title(), word[:2] + word[2:].upper()}):
             yield from ["it" + form, form, "it" + form + "x", "1" + form, " " + form, form * 3, "'" + form]
     yield from ["'\u017f", "it'\u017ft", "'\u017f\u017f", "'\u212a", "'\u00df", "'\ufb05", "'\ufb06", "'\ufb00",
                 "\u2019s it\u2019ll", "\uff07s", "'l", "'r", "'v", "'le", "'lL", "''ll", "rock'n'roll", "'\u0301s"]
