@@ -26,6 +26,9 @@ public struct Generation: AsyncSequence, Sendable {
         Iterator(request, assembler, promptCount: promptTokens.count)
     }
 
+    /// Ends the answer after the step that is running. Its events go on until `.finished`, which tells what it cost.
+    public func cancel() { request.cancel() }
+
     /// Reads to the end; nil if the events were already read.
     public func completion() async -> Completion? {
         var text = ""

@@ -51,22 +51,14 @@ struct Conversation {
             messages, tools: tools, options: ChatTemplate.Options(enableThinking: thinking ? nil : false))
         let prompt = try loaded.model.tokenizer.encode(parts)
         let answer = try await Answer.start(prompt, loaded.model, sampling, verbose: verbose)
-        // A task of its own, because cancelling it is how Ctrl-C ends the answer.
-        let isStyled = streams && thinking && Console.outputIsTerminal
-        let reading = Task {
-            var shown = StyledReasoning(isStyled: isStyled)
-            do throws(InputError) {
-                let completion = try await answer.collect { text throws(InputError) in
-                    if streams { try Console.output(shown.style(text)) }
-                }
-                if streams { try Console.output(shown.end() + "\n") }
-                return Result<Completion, InputError>.success(completion)
-            } catch {
-                return Result<Completion, InputError>.failure(error)
+        var shown = StyledReasoning(isStyled: streams && thinking && Console.outputIsTerminal)
+        let completion = try await interrupts.handling({ answer.generation.cancel() }) {
+            () throws(InputError) in
+            try await answer.collect { text throws(InputError) in
+                if streams { try Console.output(shown.style(text)) }
             }
         }
-        let result = await interrupts.handling({ reading.cancel() }, { await reading.value })
-        let completion = try result.get()
+        if streams { try Console.output(shown.end() + "\n") }
         return Turn(
             prompt: prompt, completion: completion,
             report: RunReport(summary: completion.summary, loading: loaded.loading))

@@ -60,9 +60,11 @@ final class Interrupts: Sendable {
     }
 
     /// Runs `body`; Ctrl-C meanwhile calls `interrupt` instead of ending the program.
-    func handling<T>(_ interrupt: @escaping @Sendable () -> Void, _ body: () async -> T) async -> T {
+    func handling<T, E: Error>(
+        _ interrupt: @escaping @Sendable () -> Void, _ body: () async throws(E) -> T
+    ) async throws(E) -> T {
         action.withLock { $0 = interrupt }
         defer { action.withLock { $0 = nil } }
-        return await body()
+        return try await body()
     }
 }

@@ -91,6 +91,24 @@ private struct Script {
     #expect(ignoring.tokens.count == 40)
 }
 
+@Test func aCancelledAnswerAccountsForItself() async throws {
+    let script = try Script("the quick brown fox")
+    let generation = try await script.generate(ignoringEnd: true)
+    var tokens = 0
+    var summary: GenerationSummary?
+    for await event in generation {
+        switch event {
+        case .piece(let piece):
+            tokens += piece.tokens.count
+            if tokens == 5 { generation.cancel() }
+        case .finished(let last): summary = last
+        }
+    }
+    #expect(summary?.finishReason == .cancelled)
+    #expect(summary?.completionTokens == tokens)
+    #expect(tokens < 4000 - 3)  // what the context would have had room for
+}
+
 @Test func aGenerationIsReadOnce() async throws {
     let script = try Script("abc")
     let generation = try await script.generate()
