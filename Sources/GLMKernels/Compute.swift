@@ -40,10 +40,14 @@ public final class Compute: Sendable {
     /// Memory for packed tokens, kept between calls.
     private let spare = Mutex<PackBuffer?>(nil)
 
+    /// Takes the products of several tokens, when given: results then depend on the batch.
+    public let blas: OpenBLAS?
+
     /// Loops of one level on the threads of one pool.
-    public init(kernels: Kernels, pool: ThreadPool) {
+    public init(kernels: Kernels, pool: ThreadPool, blas: OpenBLAS? = nil) {
         self.kernels = kernels
         self.pool = pool
+        self.blas = blas
     }
 
     /// All groups in one parallel region, cut along weight rows. Groups without tokens or rows cost nothing.
@@ -51,6 +55,7 @@ public final class Compute: Sendable {
     /// Groups of many tokens are packed first, in a region of their own, so that their tokens are rearranged
     /// once and not by every piece; up to 32 MB of memory are kept for that.
     public func product(_ groups: [ProductGroup]) {
+        if let blas { return product(groups, by: blas) }
         let plan = PackPlan(groups)
         if plan.floats > PackPlan.limit, let (first, second) = PackPlan.halves(groups) {
             product(first)
@@ -98,7 +103,7 @@ public final class Compute: Sendable {
     }
 
     /// Cuts every group into pieces of whole units and hands them out.
-    private func cut(
+    func cut(
         _ groups: [ProductGroup], extent: (WeightView) -> Int, unit: Int, _ body: (Int, Range<Int>) -> Void
     ) {
         var pieces: [(group: Int, range: Range<Int>)] = []

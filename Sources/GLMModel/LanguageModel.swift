@@ -28,7 +28,8 @@ package final class LanguageModel: Sendable {
         let configuration = try GLMConfiguration.load(path: directory + "/config.json")
         let checkpoint = try Checkpoint.open(directory: directory)
         let compute = Compute(
-            kernels: .table(options.instructionSet), pool: ThreadPool(threads: options.threads))
+            kernels: .table(options.instructionSet), pool: ThreadPool(threads: options.threads),
+            blas: try options.gemm.library())
         let model = try LanguageModel(
             configuration: configuration, checkpoint: checkpoint, options: options, compute: compute)
         if !options.lazy {
@@ -93,37 +94,4 @@ package final class LanguageModel: Sendable {
         }
         return transformer(steps, caches: &caches, trace: trace)
     }
-}
-
-/// How to load a checkpoint.
-public struct LoadOptions: Sendable {
-    /// Threads of the kernels; results do not depend on it.
-    public var threads: Int
-    /// Bound of prompt and answer together; nil for the model's own.
-    public var contextSize: Int?
-    /// ε of the latent norms: 1e-6 as in transformers; SGLang uses `rms_norm_eps`.
-    public var latentNormEpsilon: Float
-    /// Skips the pass that reads every page and looks for FP8 codes that are not numbers.
-    public var lazy: Bool
-    /// Level of the kernels; results differ between levels in their last bits.
-    package var instructionSet: InstructionSet
-
-    /// - Parameter threads: nil for one a processor this process may run on.
-    public init(
-        threads: Int? = nil, contextSize: Int? = nil, latentNormEpsilon: Float = 1e-6, lazy: Bool = false
-    ) {
-        self.threads = threads ?? ThreadPool.availableProcessors
-        self.contextSize = contextSize
-        self.latentNormEpsilon = latentNormEpsilon
-        self.lazy = lazy
-        instructionSet = .selected
-    }
-}
-
-/// How far the pass over the weights has come.
-public struct LoadProgress: Sendable {
-    /// Bytes read and checked so far.
-    public let completedBytes: Int
-    /// Bytes of all files.
-    public let totalBytes: Int
 }

@@ -18,11 +18,13 @@ struct LoadedModel {
         defer { bar.clear() }
         let model = try await GLM.load(
             directory: directory, options: try options.loadOptions(), progress: { bar.show($0) })
-        if options.verbose {
-            Console.note("model: \(directory)\n")
-            if options.lazy {
-                Console.note("weights are read when needed, and not checked beforehand (--lazy)\n")
-            }
+        if options.verbose { Console.note("model: \(directory)\n") }
+        if options.lazy {
+            Console.note("weights are read when needed, and not checked beforehand (--lazy)\n")
+        }
+        if options.gemm != .own {
+            Console.note(
+                "matrix products by OpenBLAS: last bits depend on the batch and the library (--gemm)\n")
         }
         return LoadedModel(model: model, loading: start.duration(to: clock.now))
     }
@@ -45,6 +47,7 @@ extension ModelOptions {
         var options = try ModelOptions.loadOptions(threads: threads)
         options.contextSize = ctxSize
         options.lazy = lazy
+        options.gemm = gemm.backend
         guard let epsilon = latentNormEps else { return options }
         guard epsilon > 0 && epsilon < 1 else {
             throw InputError(

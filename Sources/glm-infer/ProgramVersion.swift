@@ -1,13 +1,5 @@
 internal import GLMKernels
 
-#if canImport(Glibc)
-    internal import Glibc
-#elseif canImport(Musl)
-    internal import Musl
-#else
-    internal import Darwin
-#endif
-
 /// What `--version` prints.
 enum ProgramVersion {
     static let number = "0.1.0"
@@ -46,17 +38,9 @@ enum ProgramVersion {
         #endif
     }
 
-    /// The OpenBLAS that would be found. It is looked for at run time only, and nothing here needs it.
+    /// The OpenBLAS that `--gemm openblas` would use. It is looked for at run time only, and nothing else needs it.
     private static var blas: String {
-        for name in ["libopenblas.so.0", "libopenblas.so", "libopenblas.dylib"] {
-            guard let library = unsafe dlopen(name, RTLD_LAZY | RTLD_LOCAL) else { continue }
-            defer { unsafe dlclose(library) }
-            guard let symbol = unsafe dlsym(library, "openblas_get_config") else { return name }
-            typealias Describe = @convention(c) () -> UnsafePointer<CChar>?
-            let describe = unsafe unsafeBitCast(symbol, to: Describe.self)
-            guard let text = unsafe describe() else { return name }
-            return unsafe "\(name) (\(String(cString: text)))"
-        }
-        return "none found"
+        guard let library = OpenBLAS.find() else { return "none found" }
+        return "\(library.library), core type \(library.coreType) (\(library.configuration))"
     }
 }

@@ -1,0 +1,62 @@
+package import GLMFiles
+package import GLMKernels
+
+/// How to load a checkpoint.
+public struct LoadOptions: Sendable {
+    /// Threads of the kernels; results do not depend on it.
+    public var threads: Int
+    /// Bound of prompt and answer together; nil for the model's own.
+    public var contextSize: Int?
+    /// ε of the latent norms: 1e-6 as in transformers; SGLang uses `rms_norm_eps`.
+    public var latentNormEpsilon: Float
+    /// Skips the pass that reads every page and looks for FP8 codes that are not numbers.
+    public var lazy: Bool
+    /// What multiplies weights by several tokens at once.
+    public var gemm: GEMMBackend
+    /// Level of the kernels; results differ between levels in their last bits.
+    package var instructionSet: InstructionSet
+
+    /// - Parameter threads: nil for one a processor this process may run on.
+    public init(
+        threads: Int? = nil, contextSize: Int? = nil, latentNormEpsilon: Float = 1e-6, lazy: Bool = false,
+        gemm: GEMMBackend = .own
+    ) {
+        self.threads = threads ?? ThreadPool.availableProcessors
+        self.contextSize = contextSize
+        self.latentNormEpsilon = latentNormEpsilon
+        self.lazy = lazy
+        self.gemm = gemm
+        instructionSet = .selected
+    }
+}
+
+/// What multiplies weights by several tokens at once.
+public enum GEMMBackend: String, Sendable, CaseIterable {
+    /// The engine's own loops: a row's bits do not depend on the other rows.
+    case own
+    /// OpenBLAS, found at run time: bits depend on the batch and on the library.
+    case openblas
+
+    /// The library this backend needs; nil for the own loops.
+    /// - Throws: `usage` when OpenBLAS is asked for and not found.
+    package func library() throws(InputError) -> OpenBLAS? {
+        switch self {
+        case .own: return nil
+        case .openblas:
+            guard let library = OpenBLAS.find() else {
+                throw InputError(
+                    .usage, subject: "--gemm openblas", found: "no libopenblas on this machine",
+                    remedy: "install OpenBLAS (Debian: libopenblas0-pthread) or leave the option out")
+            }
+            return library
+        }
+    }
+}
+
+/// How far the pass over the weights has come.
+public struct LoadProgress: Sendable {
+    /// Bytes read and checked so far.
+    public let completedBytes: Int
+    /// Bytes of all files.
+    public let totalBytes: Int
+}
