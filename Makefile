@@ -54,5 +54,5 @@ loc: ## lines of Swift by target; names files above 400 lines
 ci: ## everything that continuous integration runs
 	.ci/run
 
-mutants: ## prove that the golden files notice fourteen wrong models (about ten minutes)
+mutants: ## prove that the golden files notice fourteen wrong models (about five minutes)
 	Tests/mutants/run
