@@ -3,16 +3,17 @@ import CVector
 // One token against stored weights, at the speed of memory: four weight rows at a time, one accumulator of 16
 // lanes per output.
 
-/// Bytes that prefetching runs ahead in each stream of weights.
+/// Bytes that prefetching runs ahead in each of four rows.
 private let prefetchDistance = 4096
 
-/// Four streams of weights that lie one row apart, and where to prefetch for them. Rows beyond the last
-/// repeat it.
+/// Four rows of weights, read side by side, and what to prefetch for them. Rows beyond the last repeat it.
 private struct FourRows {
     let a, b, c, d: UnsafeRawPointer
-    /// Up to this byte of a row the prefetch stays in the row; beyond it, it belongs to the next four rows.
-    let turn: Int
-    let beyond: Int
+    /// Up to this byte the prefetch stays in the row; beyond it, it belongs to the four rows that follow.
+    private let turn: Int
+    private let four: Int
+    /// Where short rows prefetch, one line behind the other; nil for rows longer than the distance.
+    private let ahead: UnsafeRawPointer?
 
     @inline(__always)
     init(_ job: vector_product, _ row: Int, _ size: Int) {
@@ -22,19 +23,28 @@ private struct FourRows {
         b = job.weights + min(row &+ 1, last) &* stride
         c = job.weights + min(row &+ 2, last) &* stride
         d = job.weights + min(row &+ 3, last) &* stride
-        let bytes = job.columns &* size
-        turn = max(0, bytes &- prefetchDistance)
-        beyond = 4 &* stride &* max(1, prefetchDistance / max(1, bytes))
+        four = 4 &* stride
+        turn = job.columns &* size &- prefetchDistance
+        let fours = max(1, prefetchDistance / max(1, stride))
+        ahead = turn >= 0 ? nil : a + fours &* four
     }
 
-    /// Asks for the bytes that will be read a little later than those at `offset`.
+    /// Asks for four lines that will be read a little later than those at `offset`.
     @inline(__always)
     func prefetchAfter(_ offset: Int) {
-        let ahead = offset < turn ? offset &+ prefetchDistance : offset &- turn &+ beyond
-        prefetch(a + ahead)
-        prefetch(b + ahead)
-        prefetch(c + ahead)
-        prefetch(d + ahead)
+        if let ahead {
+            let line = ahead + 4 &* offset
+            prefetch(line)
+            prefetch(line + 64)
+            prefetch(line + 128)
+            prefetch(line + 192)
+        } else {
+            let delta = offset < turn ? offset &+ prefetchDistance : offset &- turn &+ four
+            prefetch(a + delta)
+            prefetch(b + delta)
+            prefetch(c + delta)
+            prefetch(d + delta)
+        }
     }
 }
 
