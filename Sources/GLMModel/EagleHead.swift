@@ -1,9 +1,9 @@
 package import GLMFiles
 package import GLMKernels
-import GLMTensor
+package import GLMTensor
 package import GLMWeights
 
-/// The multi-token-prediction layer stored behind the trunk: its weights, held for speculation.
+/// The multi-token-prediction layer stored behind the trunk: the draft model of EAGLE speculation.
 ///
 /// x = W^EH [norm(embed(t_{i+1})); norm(u_i)], then a decoder layer with its own indexer and experts, then a
 /// norm; the model's embedding and head serve it too.
@@ -35,5 +35,53 @@ package struct EagleHead: Sendable {
             compute: compute)
         finalNorm = try norm("shared_head.norm")
         weights.ignore("embed_tokens.weight", "shared_head.head.weight")
+    }
+
+    /// Runs new rows of several draft sequences and extends their draft caches by them.
+    ///
+    /// Row i of a sequence predicts the token after next: it takes token t_{i+1} and the hidden state u_i, at
+    /// position i. Its caches hold one layer.
+    /// - Parameter transformer: the trunk, whose embedding and head serve here too.
+    /// - Precondition: one cache a step, as many hidden rows as tokens.
+    package func callAsFunction(
+        _ steps: [EagleStep], caches: inout [SequenceCache], transformer: Transformer, trace: Trace? = nil
+    ) -> ForwardOutput {
+        let batch = RaggedBatch(
+            counts: steps.map(\.tokens.count), caches: caches, rotary: transformer.rotary)
+        for index in caches.indices { caches[index].reserve(steps[index].tokens.count) }
+        let embedded = embeddingNorm(transformer.embed(steps.flatMap(\.tokens)))
+        let x = combine(embedded.beside(hiddenNorm(EagleStep.hiddenRows(steps))))  // W^EH [e; u]
+        trace?(.hidden(index: 0, x))
+        let (h, _) = layer(x, layer: 0, batch: batch, caches: &caches, selection: nil, trace: trace)
+        trace?(.hidden(index: 1, h))
+        for index in caches.indices { caches[index].advance(steps[index].tokens.count) }
+        let wanted = zip(batch.segments, steps).flatMap { $0.rows.suffix($1.logitRows) }
+        let hidden = finalNorm(wanted.count == h.rowCount ? h : h.rows(wanted))
+        return ForwardOutput(logits: transformer.head(hidden), hidden: hidden)
+    }
+}
+
+/// New rows of one draft sequence.
+package struct EagleStep: Sendable {
+    /// t_{i+1} of each row.
+    package var tokens: [Int32]
+    /// u_i of each row: the trunk's final norm, or the head's own output while it drafts. `[tokens, hidden]`
+    package var hidden: Tensor
+    /// How many of the last rows want logits and hidden state.
+    package var logitRows: Int
+
+    package init(tokens: [Int32], hidden: Tensor, logitRows: Int) {
+        precondition(
+            hidden.rowCount == tokens.count, "\(hidden.rowCount) hidden rows for \(tokens.count) tokens")
+        self.tokens = tokens
+        self.hidden = hidden
+        self.logitRows = logitRows
+    }
+
+    /// The hidden rows of all steps, one behind the other.
+    static func hiddenRows(_ steps: [EagleStep]) -> Tensor {
+        let width = steps.first?.hidden.width ?? 0
+        let values = steps.flatMap(\.hidden.values)
+        return Tensor(shape: [values.count / max(width, 1), width], values: values)
     }
 }

@@ -76,6 +76,12 @@ package final class LanguageModel: Sendable {
         return wanted
     }
 
+    /// An empty cache for one sequence of the MTP layer.
+    package func makeDraftCache() -> SequenceCache {
+        SequenceCache(
+            layout: CacheLayout(configuration, layers: configuration.layerCount..<configuration.storedLayerCount))
+    }
+
     /// An empty cache for one sequence.
     package func makeCache() -> SequenceCache { SequenceCache(layout: cacheLayout) }
 

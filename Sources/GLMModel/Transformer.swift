@@ -79,13 +79,18 @@ package struct Transformer: Sendable {
     /// Final norm and head of the rows somebody reads.
     private func read(_ h: Tensor, steps: [SequenceStep], batch: RaggedBatch) -> ForwardOutput {
         var wanted: [Int] = []
+        var scored: [Int] = []
         for (segment, step) in zip(batch.segments, steps) {
             precondition(
-                step.logitRows <= step.tokens.count, "\(step.logitRows) logit rows of \(step.tokens.count)")
-            wanted.append(contentsOf: segment.rows.suffix(step.logitRows))
+                step.logitRows <= step.hiddenRows && step.hiddenRows <= step.tokens.count,
+                "\(step.logitRows) logit rows of \(step.hiddenRows) hidden rows of \(step.tokens.count)")
+            scored.append(
+                contentsOf: wanted.count + step.hiddenRows - step.logitRows..<wanted.count + step.hiddenRows)
+            wanted.append(contentsOf: segment.rows.suffix(step.hiddenRows))
         }
         let hidden = finalNorm(wanted.count == h.rowCount ? h : h.rows(wanted))
-        return ForwardOutput(logits: head(hidden), hidden: hidden)
+        return ForwardOutput(
+            logits: head(scored.count == hidden.rowCount ? hidden : hidden.rows(scored)), hidden: hidden)
     }
 }
 
@@ -94,10 +99,13 @@ package struct SequenceStep: Sendable, Equatable {
     package var tokens: [Int32]
     /// How many of the last rows want logits.
     package var logitRows: Int
+    /// How many of the last rows want their hidden state, at least those that want logits.
+    package var hiddenRows: Int
 
-    package init(tokens: [Int32], logitRows: Int) {
+    package init(tokens: [Int32], logitRows: Int, hiddenRows: Int? = nil) {
         self.tokens = tokens
         self.logitRows = logitRows
+        self.hiddenRows = hiddenRows ?? logitRows
     }
 }
 
@@ -105,6 +113,6 @@ package struct SequenceStep: Sendable, Equatable {
 package struct ForwardOutput: Sendable {
     /// `[Σ logitRows, vocabulary]`
     package let logits: Tensor
-    /// The vector that entered the head (behind the final norm), `[Σ logitRows, hidden]`.
+    /// The vectors behind the final norm, those that enter the head among them: `[Σ hiddenRows, hidden]`.
     package let hidden: Tensor
 }

@@ -68,4 +68,22 @@ public struct Tensor: Sendable, Equatable {
         }
         return Tensor(shape: [rowCount, range.count], values: gathered)
     }
+
+    /// The rows of both, side by side: `[rows, width + other.width]`.
+    package func beside(_ other: Tensor) -> Tensor {
+        precondition(rowCount == other.rowCount, "\(rowCount) rows beside \(other.rowCount)")
+        var joined: [Float] = []
+        joined.reserveCapacity(values.count + other.values.count)
+        for index in 0..<rowCount {
+            joined.append(contentsOf: row(index))
+            joined.append(contentsOf: other.row(index))
+        }
+        return Tensor(shape: [rowCount, width + other.width], values: joined)
+    }
+
+    /// These rows, then the other's: `[rowCount + other.rowCount, width]`.
+    package func above(_ other: Tensor) -> Tensor {
+        precondition(width == other.width || values.isEmpty, "width \(width) above \(other.width)")
+        return Tensor(shape: [rowCount + other.rowCount, other.width], values: values + other.values)
+    }
 }

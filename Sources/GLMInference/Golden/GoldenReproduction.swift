@@ -1,6 +1,7 @@
+import GLMDecoding
 import GLMFiles
 package import GLMModel
-import GLMTensor
+package import GLMTensor
 
 /// Computes, from the inputs stored in a golden file, what the file says a reference computed.
 package struct GoldenReproduction {
@@ -59,6 +60,48 @@ package struct GoldenReproduction {
             next = [token]
         }
         return ["greedy.tokens": GoldenArray(shape: [count], values: .integer(tokens))]
+    }
+
+    /// The MTP layer on a sequence of its own: row i takes token i + 1 and the given hidden state at position i.
+    package func nextToken(tokens: [Int32], previousHidden: Tensor) -> [String: GoldenArray] {
+        guard let head = model.eagleHead else { return [:] }
+        var recorder = GoldenRecorder()
+        var caches = [model.makeDraftCache()]
+        let rows = tokens.count - 1
+        let output = head(
+            [EagleStep(tokens: Array(tokens.dropFirst()), hidden: previousHidden, logitRows: rows)],
+            caches: &caches, transformer: model.transformer, trace: { recorder.record($0) })
+        let width = model.configuration.hiddenSize
+        let selected = GoldenRecorder.membership(recorder.selections, keys: rows)
+        return [
+            "mtp.layer_input": GoldenArray(shape: [rows, width], values: .float(recorder.hidden[0])),
+            "mtp.layer_output": GoldenArray(shape: [rows, width], values: .float(recorder.hidden[1])),
+            "mtp.final_norm": GoldenArray(shape: [rows, width], values: .float(output.hidden.values)),
+            "mtp.logits": GoldenArray(shape: output.logits.shape, values: .float(output.logits.values)),
+            "mtp.selected": GoldenArray(shape: [rows, rows], values: selected.values),
+        ]
+    }
+
+    /// Greedy chain speculation until `count` tokens were emitted; the last round is not trimmed.
+    package func speculation(prompt: [Int32], steps: Int, count: Int) -> [String: GoldenArray] {
+        guard let decoder = SpeculativeDecoder(model) else { return [:] }
+        var sequences = [decoder.begin(prompt)]
+        var tokens = [sequences[0].root]
+        var rounds: [Int32] = []
+        var logits: [Float] = []
+        while tokens.count < count {
+            let round = decoder.round(steps: steps, &sequences)[0]
+            rounds += [round.root] + round.draft.tokens + [Int32(round.accepted)]
+            logits += round.draft.logits.values
+            tokens += round.emitted
+        }
+        let played = rounds.count / (steps + 2)
+        return [
+            "spec.rounds": GoldenArray(shape: [played, steps + 2], values: .integer(rounds)),
+            "spec.draft_logits": GoldenArray(
+                shape: [played, steps, model.configuration.vocabularySize], values: .float(logits)),
+            "spec.tokens": GoldenArray(shape: [tokens.count], values: .integer(tokens)),
+        ]
     }
 
     private func largestIndex(_ logits: [Float]) -> Int32 {

@@ -1,6 +1,7 @@
 public import GLMFiles
 import GLMKernels
 public import GLMModel
+import GLMTensor
 
 /// Runs a checkpoint on the inputs of a golden folder and compares every quantity the folder holds.
 ///
@@ -94,7 +95,28 @@ public struct GoldenVerifier {
         if goldens["greedy.prompt"] != nil, let wanted = goldens["greedy.tokens"]?.shape.first {
             let prompt = try tokens("greedy.prompt", vocabulary)
             computed.merge(reproduction.greedy(prompt: prompt, count: wanted)) { $1 }
+            if let rounds = goldens["spec.rounds"]?.shape, rounds.count == 2, rounds[1] >= 3 {
+                let played = reproduction.speculation(prompt: prompt, steps: rounds[1] - 2, count: wanted)
+                computed.merge(played) { $1 }
+            }
         }
+        if goldens["mtp.tokens"] != nil, vocabulary.nextTokenLayerCount > 0 {
+            let ids = try tokens("mtp.tokens", vocabulary)
+            let hidden = try previousHidden(rows: ids.count - 1, width: vocabulary.hiddenSize)
+            computed.merge(reproduction.nextToken(tokens: ids, previousHidden: hidden)) { $1 }
+        }
+    }
+
+    private func previousHidden(rows: Int, width: Int) throws(InputError) -> Tensor {
+        let name = "mtp.prev_hidden"
+        guard rows > 0, let array = goldens[name], case .float(let values) = array.values,
+            array.shape == [rows, width]
+        else {
+            throw InputError(
+                .badInput, file: directory + "/golden.safetensors", subject: name,
+                found: "shape \(goldens[name]?.shape ?? [])", expected: "F32 [\(rows), \(width)]")
+        }
+        return Tensor(shape: array.shape, values: values)
     }
 
     /// Token ids of a golden file are input like any other: checked before they index anything.
