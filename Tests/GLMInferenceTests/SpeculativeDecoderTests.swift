@@ -80,7 +80,8 @@ import Testing
     static func contents(_ cache: SequenceCache) -> [UInt32] {
         cache.layout.attentionOffsets.indices.flatMap { layer in
             cache.attentionRows(layer: layer, columns: 0..<cache.layout.attentionWidth).map(\.bitPattern)
-                + (cache.layout.indexOffsets[layer] == nil ? [] : cache.indexRows(layer: layer).map(\.bitPattern))
+                + (cache.layout.indexOffsets[layer] == nil
+                    ? [] : cache.indexRows(layer: layer).map(\.bitPattern))
         }
     }
 }
