@@ -90,13 +90,15 @@ package final class OutputDirectory: Sendable {
         name == "config.json" || name.hasSuffix(".index.json")
     }
 
+    /// Files that may lie beside the weights of a checkpoint and say nothing about them.
+    package static let companions = [
+        "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+        "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja",
+    ]
+
     /// Exactly what a writer here makes, and what one that was killed leaves.
     private static func belongsToCheckpoint(_ name: String) -> Bool {
-        let texts = [
-            "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
-            "chat_template.jinja",
-            "model.safetensors.index.json",
-        ]
+        let texts = companions + ["config.json", "model.safetensors.index.json"]
         let isWeights = name.hasPrefix("model") && name.hasSuffix(".safetensors")
         let isLeftOver =
             name.hasSuffix(".partial") && (name.hasPrefix("model") || texts.contains(where: name.hasPrefix))

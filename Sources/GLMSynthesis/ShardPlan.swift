@@ -46,9 +46,9 @@ package struct ShardPlan: Sendable {
                 .usage, subject: "shards", found: "\(count)",
                 expected: "1 to \(min(layout.tensors.count, 99_999)), the number of tensors")
         }
-        let parts = ShardPlan.split(layout.tensors, into: count)
-        shards = parts.enumerated().map { index, tensors in
-            Shard(fileName: ShardPlan.fileName(index, of: parts.count), tensors: tensors)
+        let runs = ShardPlan.split(layout.tensors.map(\.byteCount), into: count)
+        shards = runs.enumerated().map { index, run in
+            Shard(fileName: ShardPlan.fileName(index, of: runs.count), tensors: Array(layout.tensors[run]))
         }
     }
 
@@ -67,7 +67,7 @@ package struct ShardPlan: Sendable {
     }
 
     /// `model.safetensors`, or `model-00001-of-00282.safetensors`.
-    private static func fileName(_ index: Int, of count: Int) -> String {
+    package static func fileName(_ index: Int, of count: Int) -> String {
         func digits(_ value: Int) -> String {
             let text = String(value)
             return String(repeating: "0", count: max(0, 5 - text.count)) + text
@@ -75,19 +75,22 @@ package struct ShardPlan: Sendable {
         return count == 1 ? "model.safetensors" : "model-\(digits(index + 1))-of-\(digits(count)).safetensors"
     }
 
-    /// Cuts where the running total passes the next multiple of total / count; no part is empty.
-    private static func split(_ tensors: [TensorSpecification], into count: Int) -> [[TensorSpecification]] {
-        let total = tensors.reduce(0) { $0 + $1.byteCount }
-        var parts: [[TensorSpecification]] = [[]]
+    /// Cuts a list of sizes into `count` runs, where the running total passes the next multiple of total / count; no run
+    /// is empty.
+    ///
+    /// - Precondition: 1 ≤ `count` ≤ the number of sizes.
+    package static func split(_ sizes: [Int], into count: Int) -> [Range<Int>] {
+        precondition(count >= 1 && count <= sizes.count, "\(count) runs of \(sizes.count) sizes")
+        let total = sizes.reduce(0, +)
+        var starts = [0]
         var written = 0
-        for (index, tensor) in tensors.enumerated() {
-            // One tensor is left for each part to come.
-            let mustOpen = tensors.count - index == count - parts.count
-            let isPast = written >= total / count * parts.count + min(total % count, parts.count)
-            if !parts[parts.count - 1].isEmpty, parts.count < count, isPast || mustOpen { parts.append([]) }
-            parts[parts.count - 1].append(tensor)
-            written += tensor.byteCount
+        for (index, size) in sizes.enumerated() {
+            // One size is left for each run to come.
+            let mustOpen = sizes.count - index == count - starts.count
+            let isPast = written >= total / count * starts.count + min(total % count, starts.count)
+            if index > starts[starts.count - 1], starts.count < count, isPast || mustOpen { starts.append(index) }
+            written += size
         }
-        return parts
+        return starts.indices.map { starts[$0]..<($0 + 1 < starts.count ? starts[$0 + 1] : sizes.count) }
     }
 }

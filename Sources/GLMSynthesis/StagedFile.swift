@@ -1,6 +1,6 @@
 // A file written out of order by several threads, that appears whole or not at all. Knows bytes only.
 
-import GLMFiles
+package import GLMFiles
 
 #if canImport(Glibc)
     import Glibc
@@ -14,7 +14,7 @@ import GLMFiles
 /// at once.
 ///
 /// The disk space is reserved at the start where the file system can, so that a full disk is found out then.
-final class StagedFile: Sendable {
+package final class StagedFile: Sendable {
     private let path: String
     private let temporaryPath: String
     private let descriptor: Int32
@@ -22,7 +22,7 @@ final class StagedFile: Sendable {
     /// Begins a file of `size` bytes that will replace `path`.
     ///
     /// - Parameter reserves: false leaves holes where nothing is written.
-    init(path: String, size: Int, reserves: Bool) throws(InputError) {
+    package init(path: String, size: Int, reserves: Bool) throws(InputError) {
         self.path = path
         temporaryPath = "\(path).\(getpid()).partial"
         descriptor = unsafe open(temporaryPath, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
@@ -42,7 +42,14 @@ final class StagedFile: Sendable {
     }
 
     /// Writes `bytes` at `offset`.
-    func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(InputError) {
+    package func write(_ bytes: [UInt8], at offset: Int) throws(InputError) {
+        try unsafe bytes.withUnsafeBufferPointer { piece throws(InputError) in
+            try unsafe write(UnsafeRawBufferPointer(piece), at: offset)
+        }
+    }
+
+    /// Writes `bytes` at `offset`. May be called from several threads at once.
+    package func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(InputError) {
         var done = 0
         while done < bytes.count {
             let written = unsafe pwrite(
@@ -55,7 +62,7 @@ final class StagedFile: Sendable {
     }
 
     /// Makes the file appear at its place with everything in it on the disk.
-    func commit() throws(InputError) {
+    package func commit() throws(InputError) {
         guard fsync(descriptor) == 0, unsafe rename(temporaryPath, path) == 0 else { throw refusal() }
     }
 

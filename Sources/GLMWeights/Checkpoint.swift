@@ -103,10 +103,10 @@ package final class Checkpoint: Sendable {
 }
 
 /// Names in an error: a few of them, and how many more.
-enum NameList {
+package enum NameList {
     private static let shown = 12
 
-    static func text(_ names: [ByteString]) -> String {
+    package static func text(_ names: [ByteString]) -> String {
         let list = names.prefix(shown).map(\.description).joined(separator: ", ")
         return names.count > shown ? "\(list) and \(names.count - shown) more" : list
     }

@@ -66,7 +66,7 @@ package struct StoredTensor: @unchecked Sendable {
     }
 
     /// An error about this tensor.
-    func refusal(found: String, expected: String?, remedy: String? = nil) -> InputError {
+    package func refusal(found: String, expected: String?, remedy: String? = nil) -> InputError {
         InputError(
             .badInput, file: file, subject: "tensor \(name)", found: found, expected: expected, remedy: remedy
         )
@@ -75,27 +75,39 @@ package struct StoredTensor: @unchecked Sendable {
     /// - Precondition: `target` has `count` places.
     func widen(into target: UnsafeMutableBufferPointer<Float>) throws(InputError) {
         precondition(target.count == count, "\(target.count) places for \(count) values")
+        if let base = target.baseAddress { unsafe try widen(0..<count, into: base) }
+    }
+
+    /// Writes some of the values, widened as by ``floats()``, to `target`.
+    ///
+    /// - Precondition: the elements exist, `target` has a place for each.
+    /// - Throws: `badInput` for types other than F32, BF16, F16 and F8_E4M3.
+    package func widen(_ elements: Range<Int>, into target: UnsafeMutablePointer<Float>) throws(InputError) {
+        let (first, count) = (elements.lowerBound, elements.count)
+        precondition(first >= 0 && elements.upperBound <= self.count, "elements \(elements) of \(self.count)")
+        guard let base = unsafe bytes.baseAddress.map({ unsafe $0 + first * type.size }) else { return }
         switch type {
         case .float32:
             for index in 0..<count {
-                let bits = unsafe UInt32(
-                    littleEndian: bytes.loadUnaligned(fromByteOffset: index * 4, as: UInt32.self))
+                let bits = unsafe UInt32(littleEndian: base.loadUnaligned(fromByteOffset: index * 4, as: UInt32.self))
                 unsafe target[index] = Float(bitPattern: bits)
             }
         case .bfloat16:
-            for index in 0..<count { unsafe target[index] = BFloat16.decode(halfWord(index)) }
+            for index in 0..<count { unsafe target[index] = BFloat16.decode(halfWord(base, index)) }
         case .float16:
-            for index in 0..<count { unsafe target[index] = Float16Code.decode(halfWord(index)) }
+            for index in 0..<count { unsafe target[index] = Float16Code.decode(halfWord(base, index)) }
         case .float8E4M3:
-            for index in 0..<count { unsafe target[index] = Float8E4M3.decode(bytes[index]) }
+            for index in 0..<count {
+                unsafe target[index] = Float8E4M3.decode(base.load(fromByteOffset: index, as: UInt8.self))
+            }
         default:
             throw refusal(found: "\(type.rawValue)", expected: "F32, BF16 or F16")
         }
     }
 
     @inline(__always)
-    private func halfWord(_ index: Int) -> UInt16 {
-        unsafe UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self))
+    private func halfWord(_ base: UnsafeRawPointer, _ index: Int) -> UInt16 {
+        unsafe UInt16(littleEndian: base.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self))
     }
 }
 
