@@ -48,6 +48,10 @@ let package = Package(
             dependencies: ["GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel"],
             swiftSettings: strict),
         .target(
+            name: "GLMConversion",
+            dependencies: ["GLMKernels", "GLMFiles", "GLMWeights", "GLMModel", "GLMSynthesis"],
+            swiftSettings: strict),
+        .target(
             name: "GLMEngine", dependencies: ["GLMFiles", "GLMModel", "GLMDecoding", collections],
             swiftSettings: strict),
         .target(
@@ -68,7 +72,8 @@ let package = Package(
         .executableTarget(
             name: "weights-tools",
             dependencies: [
-                "GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel", "GLMSynthesis", arguments,
+                "GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel", "GLMSynthesis",
+                "GLMConversion", arguments,
             ],
             path: "weights-tools", swiftSettings: strict),
 
@@ -106,6 +111,13 @@ let package = Package(
                 "GLMTestSupport",
             ],
             swiftSettings: house),
+        .testTarget(
+            name: "GLMConversionTests",
+            dependencies: [
+                "GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel", "GLMSynthesis",
+                "GLMConversion", "GLMTestSupport",
+            ],
+            exclude: ["Fixtures"], swiftSettings: house),
         .testTarget(
             name: "GLMInferenceTests",
             dependencies: [

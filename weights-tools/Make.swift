@@ -27,12 +27,7 @@ struct Make: ParsableCommand {
     @Option(help: "Number of safetensors files; an index comes with more than one.")
     var shards = 1
 
-    @Option(name: [.customLong("threads"), .customShort("t")], help: "Threads; all processors if not given.")
-    var threads: Int?
-
-    func validate() throws {
-        guard (1...1024).contains(threads ?? 1) else { throw ValidationError("--threads must be 1 to 1024.") }
-    }
+    @OptionGroup var threads: ThreadOptions
 
     func run() throws {
         let synthetic = try model.model(format: format, seed: seed)
@@ -41,7 +36,7 @@ struct Make: ParsableCommand {
         defer { bar.finish() }
         try writer.write(
             to: output.path, replaces: output.replaces,
-            pool: ThreadPool(threads: threads ?? ThreadPool.availableProcessors),
+            pool: threads.pool,
             progress: { bar.show($0.written, of: $0.total) })
         bar.finish()
         Summary(synthetic, writer.plan).write(to: output.path)

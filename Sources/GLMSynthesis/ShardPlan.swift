@@ -88,7 +88,9 @@ package struct ShardPlan: Sendable {
             // One size is left for each run to come.
             let mustOpen = sizes.count - index == count - starts.count
             let isPast = written >= total / count * starts.count + min(total % count, starts.count)
-            if index > starts[starts.count - 1], starts.count < count, isPast || mustOpen { starts.append(index) }
+            if index > starts[starts.count - 1], starts.count < count, isPast || mustOpen {
+                starts.append(index)
+            }
             written += size
         }
         return starts.indices.map { starts[$0]..<($0 + 1 < starts.count ? starts[$0 + 1] : sizes.count) }

@@ -89,7 +89,8 @@ package struct StoredTensor: @unchecked Sendable {
         switch type {
         case .float32:
             for index in 0..<count {
-                let bits = unsafe UInt32(littleEndian: base.loadUnaligned(fromByteOffset: index * 4, as: UInt32.self))
+                let bits = unsafe UInt32(
+                    littleEndian: base.loadUnaligned(fromByteOffset: index * 4, as: UInt32.self))
                 unsafe target[index] = Float(bitPattern: bits)
             }
         case .bfloat16:

@@ -22,7 +22,9 @@ import Testing
             let middle = (Float8E4M3.decode(code) + Float8E4M3.decode(code + 1)) / 2
             for value in [middle.nextDown, middle, middle.nextUp] { values += [value, -value] }
         }
-        return values + [0, -0.0, 448, 464, .nextUp(464), .infinity, -.infinity, .nan, -.nan, .leastNonzeroMagnitude]
+        return values + [
+            0, -0.0, 448, 464, .nextUp(464), .infinity, -.infinity, .nan, -.nan, .leastNonzeroMagnitude,
+        ]
     }()
 
     @Test(arguments: [1, 0.37, 0x1p-126, 3e30] as [Float]) func aRowIsEncodedAsItsElements(_ scale: Float) {
