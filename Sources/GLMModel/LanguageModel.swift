@@ -79,7 +79,8 @@ package final class LanguageModel: Sendable {
     /// An empty cache for one sequence of the MTP layer.
     package func makeDraftCache() -> SequenceCache {
         SequenceCache(
-            layout: CacheLayout(configuration, layers: configuration.layerCount..<configuration.storedLayerCount))
+            layout: CacheLayout(
+                configuration, layers: configuration.layerCount..<configuration.storedLayerCount))
     }
 
     /// An empty cache for one sequence.
