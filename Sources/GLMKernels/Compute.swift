@@ -42,12 +42,15 @@ public final class Compute: Sendable {
 
     /// Takes the products of several tokens, when given: results then depend on the batch.
     public let blas: OpenBLAS?
+    /// Receives the work of every product, when given.
+    public let profile: Profile?
 
     /// Loops of one level on the threads of one pool.
-    public init(kernels: Kernels, pool: ThreadPool, blas: OpenBLAS? = nil) {
+    public init(kernels: Kernels, pool: ThreadPool, blas: OpenBLAS? = nil, profile: Profile? = nil) {
         self.kernels = kernels
         self.pool = pool
         self.blas = blas
+        self.profile = profile
     }
 
     /// All groups in one parallel region, cut along weight rows. Groups without tokens or rows cost nothing.
@@ -55,11 +58,16 @@ public final class Compute: Sendable {
     /// Groups of many tokens are packed first, in a region of their own, so that their tokens are rearranged
     /// once and not by every piece; up to 32 MB of memory are kept for that.
     public func product(_ groups: [ProductGroup]) {
+        profile?.add(groups.reduce(.none) { $0 + $1.work })
         if let blas { return product(groups, by: blas) }
+        multiply(groups)
+    }
+
+    private func multiply(_ groups: [ProductGroup]) {
         let plan = PackPlan(groups)
         if plan.floats > PackPlan.limit, let (first, second) = PackPlan.halves(groups) {
-            product(first)
-            product(second)
+            multiply(first)
+            multiply(second)
             return
         }
         if plan.units.isEmpty { return run(groups, PackedGroups(plan, nil)) }
@@ -94,6 +102,7 @@ public final class Compute: Sendable {
 
     /// All groups in one parallel region, cut along weight columns.
     public func transposedProduct(_ groups: [ProductGroup]) {
+        profile?.add(groups.reduce(.none) { $0 + $1.work })
         cut(groups, extent: { $0.columns }, unit: 64) { index, columns in
             let group = groups[index]
             kernels.transposedProduct(

@@ -223,7 +223,8 @@ private final class PoolState: @unchecked Sendable {
     }
 }
 
-private func monotonicNanoseconds() -> UInt64 {
+/// Nanoseconds of a clock that never runs backwards.
+func monotonicNanoseconds() -> UInt64 {
     var now = timespec()
     clock_gettime(CLOCK_MONOTONIC, &now)
     return UInt64(truncatingIfNeeded: now.tv_sec) &* 1_000_000_000 &+ UInt64(truncatingIfNeeded: now.tv_nsec)

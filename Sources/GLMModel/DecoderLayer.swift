@@ -53,16 +53,25 @@ package struct DecoderLayer: Sendable {
         _ h: Tensor, layer: Int, batch: RaggedBatch, caches: inout [SequenceCache], selection: KeySelection?,
         trace: Trace?
     ) -> (Tensor, KeySelection) {
+        let normed = inputNorm(h)
+        compute.finished(.inputNorm, layer: layer)
         let (a, keys) = attention(
-            inputNorm(h), layer: layer, batch: batch, caches: &caches, selection: selection, trace: trace)
+            normed, layer: layer, batch: batch, caches: &caches, selection: selection, trace: trace)
         trace?(.attention(layer: layer, a))
         trace?(.selection(layer: layer, keys))
         let residual = compute.add(h, a)
         let x = attentionNorm(residual)
+        compute.finished(.attentionNorm, layer: layer)
+        defer { compute.finished(.residual, layer: layer) }
+        return (compute.add(residual, forward(x, layer: layer, trace: trace)), keys)
+    }
+
+    private func forward(_ x: Tensor, layer: Int, trace: Trace?) -> Tensor {
         switch feedForward {
-        case .dense(let mlp): return (compute.add(residual, mlp(x)), keys)
-        case .sparse(let experts):
-            return (compute.add(residual, experts(x, layer: layer, trace: trace)), keys)
+        case .dense(let mlp):
+            defer { compute.finished(.dense, layer: layer) }
+            return mlp(x)
+        case .sparse(let experts): return experts(x, layer: layer, trace: trace)
         }
     }
 }

@@ -46,17 +46,21 @@ package struct EagleHead: Sendable {
     package func callAsFunction(
         _ steps: [EagleStep], caches: inout [SequenceCache], transformer: Transformer, trace: Trace? = nil
     ) -> ForwardOutput {
+        let compute = combine.compute
+        compute.profile?.begin("draft", tokens: steps.reduce(0) { $0 + $1.tokens.count })
         let batch = RaggedBatch(
             counts: steps.map(\.tokens.count), caches: caches, rotary: transformer.rotary)
         for index in caches.indices { caches[index].reserve(steps[index].tokens.count) }
         let embedded = embeddingNorm(transformer.embed(steps.flatMap(\.tokens)))
         let x = combine(embedded.beside(hiddenNorm(EagleStep.hiddenRows(steps))))  // W^EH [e; u]
+        compute.finished(.draftInput)
         trace?(.hidden(index: 0, x))
         let (h, _) = layer(x, layer: 0, batch: batch, caches: &caches, selection: nil, trace: trace)
         trace?(.hidden(index: 1, h))
         for index in caches.indices { caches[index].advance(steps[index].tokens.count) }
         let wanted = zip(batch.segments, steps).flatMap { $0.rows.suffix($1.logitRows) }
         let hidden = finalNorm(wanted.count == h.rowCount ? h : h.rows(wanted))
+        defer { compute.finished(.head) }
         return ForwardOutput(logits: transformer.head(hidden), hidden: hidden)
     }
 }

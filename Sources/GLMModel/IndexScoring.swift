@@ -91,6 +91,7 @@ public struct IndexScoring: Sendable {
         _ rows: [Int], topK: Int, queries: Tensor, headWeights: Tensor, keys: IndexKeys,
         into selection: inout KeySelection
     ) {
+        compute.profile?.add(work(rows, keys))
         for round in rounds(rows, keys: keys) {
             var offsets = [0]
             for row in round { offsets.append((offsets.last ?? 0) + keys.visible[row]) }
@@ -106,6 +107,19 @@ public struct IndexScoring: Sendable {
                 }
             }
         }
+    }
+
+    /// A dot of J elements for every head, row and visible key; every sequence's keys are read once.
+    private func work(_ rows: [Int], _ keys: IndexKeys) -> Work {
+        let pairs = rows.reduce(0) { $0 + keys.visible[$1] }
+        var longest: [Int: Int] = [:]
+        for row in rows {
+            longest[keys.sequenceOfRow[row]] = max(
+                longest[keys.sequenceOfRow[row]] ?? 0, keys.visible[row])
+        }
+        return Work(
+            bytes: longest.values.reduce(0, +) * dimension * MemoryLayout<Float>.size,
+            operations: 2 * pairs * heads * dimension)
     }
 
     /// Splits rows so that one round's scores stay within a bounded buffer.

@@ -40,6 +40,18 @@ public struct KeySelection: Sendable, Equatable {
     /// Keys row `row` attends to.
     public func count(_ row: Int) -> Int { isDense(row) ? visible[row] : bounds[row + 1] - bounds[row] }
 
+    /// Cache rows that these selections take from memory, sequence by sequence: the keys of a sequence's only
+    /// row, or all that the last of its rows can see.
+    package func cacheRows(_ sequenceOfRow: [Int]) -> Int {
+        var (total, row) = (0, 0)
+        while row < rowCount {
+            let first = row
+            while row < rowCount, sequenceOfRow[row] == sequenceOfRow[first] { row += 1 }
+            total += row - first == 1 ? count(first) : visible[first..<row].max() ?? 0
+        }
+        return total
+    }
+
     /// The keys of one row.
     public subscript(row: Int) -> Row {
         isDense(row) ? .all(visible[row]) : .positions(Array(storage[bounds[row]..<bounds[row + 1]]))

@@ -29,7 +29,7 @@ package final class LanguageModel: Sendable {
         let checkpoint = try Checkpoint.open(directory: directory)
         let compute = Compute(
             kernels: .table(options.instructionSet), pool: ThreadPool(threads: options.threads),
-            blas: try options.gemm.library())
+            blas: try options.gemm.library(), profile: options.profile)
         let model = try LanguageModel(
             configuration: configuration, checkpoint: checkpoint, options: options, compute: compute)
         if !options.lazy {

@@ -66,6 +66,7 @@ public struct LatentAttention: Sendable {
         let rows = keys.rowCount
         precondition(
             queries.values.count == rows * heads * width, "queries \(queries.shape) for \(rows) rows")
+        compute.profile?.add(work(keys, sequenceOfRow))
         let parts = headParts(rows: rows)
         return unsafe Tensor(shape: [rows, heads, latentRank]) { attended in
             unsafe queries.values.withUnsafeBufferPointer { queries in
@@ -83,6 +84,16 @@ public struct LatentAttention: Sendable {
                 }
             }
         }
+    }
+
+    /// Scores over C + R elements and a sum over C, for every head and key of every row; every sequence's rows
+    /// are read once.
+    private func work(_ keys: KeySelection, _ sequenceOfRow: [Int]) -> Work {
+        let pairs = (0..<keys.rowCount).reduce(0) { $0 + keys.count($1) }
+        let rows = keys.cacheRows(sequenceOfRow)
+        return Work(
+            bytes: rows * width * MemoryLayout<Float>.size,
+            operations: 2 * pairs * heads * (width + latentRank))
     }
 
     /// Some heads of one row.

@@ -69,6 +69,7 @@ public struct LightningIndexer: Sendable {
         trace: Trace?
     ) -> KeySelection {
         writeKeys(keyNorm(keyDown(x)), layer: layer, batch: batch, caches: caches)
+        compute.finished(.indexKey, layer: layer)
 
         var selection = KeySelection(visible: batch.visibleKeys, topK: topK)
         let sparse = (0..<batch.rowCount).filter { !selection.isDense($0) }
@@ -76,6 +77,7 @@ public struct LightningIndexer: Sendable {
 
         let queries = rotated(queryUp(queryLatent), batch: batch)  // [rows, heads · J]
         let weights = scaledHeadWeights(x)  // [rows, heads]
+        compute.finished(.indexQuery, layer: layer)
         let keys = IndexKeys(layer: layer, batch: batch, caches: caches)
         if let trace {
             let scores = scoring.scores(queries: queries, headWeights: weights, keys: keys)
@@ -83,6 +85,7 @@ public struct LightningIndexer: Sendable {
         }
         scoring.select(
             sparse, topK: topK, queries: queries, headWeights: weights, keys: keys, into: &selection)
+        compute.finished(.indexScores, layer: layer)
         return selection
     }
 

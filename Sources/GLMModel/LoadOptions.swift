@@ -15,6 +15,8 @@ public struct LoadOptions: Sendable {
     public var gemm: GEMMBackend
     /// Level of the kernels; results differ between levels in their last bits.
     package var instructionSet: InstructionSet
+    /// Receives time and work of every forward pass.
+    package var profile: Profile?
 
     /// - Parameter threads: nil for one a processor this process may run on.
     public init(

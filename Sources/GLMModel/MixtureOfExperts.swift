@@ -51,8 +51,14 @@ public struct MixtureOfExperts: Sendable {
     package func callAsFunction(_ x: Tensor, layer: Int, trace: Trace?) -> Tensor {
         let (routing, logits) = router(x)
         trace?(.routing(layer: layer, logits: logits, routing))
+        compute.finished(.gate, layer: layer)
         let order = ExpertOrder(routing, experts: experts.count)
-        return combine(runExperts(x, order), order, routing: routing, shared: shared(x))
+        let chosen = runExperts(x, order)
+        compute.finished(.experts, layer: layer)
+        let common = shared(x)
+        compute.finished(.shared, layer: layer)
+        defer { compute.finished(.combine, layer: layer) }
+        return combine(chosen, order, routing: routing, shared: common)
     }
 
     /// All chosen experts on their tokens: `[pairs, hidden]`, sorted by expert.

@@ -97,16 +97,26 @@ public struct SparseAttention: Sendable {
         trace: Trace?
     ) -> (Tensor, KeySelection) {
         let c = queryNorm(queryDown(x))  // c^Q = RMSNorm(W^DQ x)            [T, qRank]
+        compute.finished(.queryDown, layer: layer)
         let z = latentDown(x)  // [c^KV; k^R] = W^DKV x                     [T, C + R]
         write(latentNorm(z.columns(0..<latentRank)), z, layer: layer, batch: batch, caches: caches)
+        compute.finished(.latentDown, layer: layer)
 
         let keys = chooseKeys(
             x, c, layer: layer, batch: batch, caches: &caches, inherited: selection, trace: trace)
-        let absorbed = absorb(queryUp(c), batch: batch)  // q̃, q^R          [T, N, C + R]
+        let queries = queryUp(c)  // [q_nope; q^R] = W^UQ c^Q               [T, N, P + R]
+        compute.finished(.queryUp, layer: layer)
+        let absorbed = absorb(queries, batch: batch)  // q̃, q^R             [T, N, C + R]
+        compute.finished(.absorb, layer: layer)
         let pages = unsafe caches.map { unsafe $0.attentionPages(layer: layer) }
         let attended = unsafe latentAttention(
             absorbed, over: keys, pages: pages, sequenceOfRow: batch.segmentOfRow)  // ô [T, N, C]
-        return (output(expand(attended)), keys)  // W^O [W^UV_h ô_h]         [T, hidden]
+        compute.finished(.attention, layer: layer)
+        let values = expand(attended)  // W^UV_h ô_h                        [T, N · V]
+        compute.finished(.expand, layer: layer)
+        let result = output(values)  // W^O o                               [T, hidden]
+        compute.finished(.output, layer: layer)
+        return (result, keys)
     }
 
     private func chooseKeys(

@@ -41,10 +41,12 @@ package struct Transformer: Sendable {
     package func callAsFunction(
         _ steps: [SequenceStep], caches: inout [SequenceCache], trace: Trace?
     ) -> ForwardOutput {
+        head.compute.profile?.begin(steps)
         let batch = RaggedBatch(counts: steps.map(\.tokens.count), caches: caches, rotary: rotary)
         for index in caches.indices { caches[index].reserve(steps[index].tokens.count) }
 
         var h = embed(steps.flatMap(\.tokens))  // [rows, hidden]
+        head.compute.finished(.embedding)
         trace?(.hidden(index: 0, h))
         var selection: KeySelection?
         for (index, layer) in layers.enumerated() {
@@ -65,6 +67,8 @@ package struct Transformer: Sendable {
         for token in tokens {
             precondition((0..<embedding.rows).contains(Int(token)), "token \(token) of \(embedding.rows)")
         }
+        head.compute.profile?.add(
+            Work(bytes: tokens.count * width * embedding.view.format.size, operations: 0))
         return unsafe Tensor(shape: [tokens.count, width]) { rows in
             let panel = UnsafeMutablePointer<Float>.allocate(capacity: padded)
             defer { unsafe panel.deallocate() }
@@ -89,6 +93,7 @@ package struct Transformer: Sendable {
             wanted.append(contentsOf: segment.rows.suffix(step.hiddenRows))
         }
         let hidden = finalNorm(wanted.count == h.rowCount ? h : h.rows(wanted))
+        defer { head.compute.finished(.head) }
         return ForwardOutput(
             logits: head(scored.count == hidden.rowCount ? hidden : hidden.rows(scored)), hidden: hidden)
     }

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import GLMDecoding
 internal import GLMFiles
 internal import GLMInference
+internal import GLMKernels
 internal import GLMText
 
 /// `generate`: continues a raw prompt.
@@ -19,6 +20,7 @@ struct GenerateCommand: AsyncParsableCommand {
     @OptionGroup var prompt: PromptOptions
     @OptionGroup var model: ModelOptions
     @OptionGroup var sampling: SamplingOptions
+    @OptionGroup var profiling: ProfileOptions
 
     @Flag(name: .long, help: "Print one JSON object at the end instead of streaming text.")
     var json = false
@@ -26,7 +28,8 @@ struct GenerateCommand: AsyncParsableCommand {
     func run() async throws {
         // What can be refused without a model is refused before one is loaded.
         let (bytes, source) = try prompt.load()
-        let loaded = try await LoadedModel.load(model)
+        let profile = profiling.isWanted ? Profile() : nil
+        let loaded = try await LoadedModel.load(model, profile: profile)
         let tokens = try loaded.model.tokenizer.encode(bytes: bytes, source: source, specialTokens: .parse)
         let answer = try await Answer.start(tokens, loaded.model, sampling, verbose: model.verbose)
         let completion = try await answer.collect { text throws(InputError) in
@@ -39,5 +42,6 @@ struct GenerateCommand: AsyncParsableCommand {
             if !completion.text.hasSuffix("\n") { try Console.output("\n") }
         }
         Console.note(report.line)
+        if let profile { try profiling.deliver(ProfileReport(profile), title: "glm-infer generate") }
     }
 }

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import GLMFiles
+internal import GLMInference
 internal import GLMModel
 internal import GLMWeights
 

@@ -1,5 +1,6 @@
 internal import GLMFiles
 internal import GLMInference
+internal import GLMKernels
 internal import GLMModel
 internal import GLMSynthesis
 
@@ -9,15 +10,18 @@ struct LoadedModel {
     /// How long that took.
     var loading: Duration
 
-    /// Loads what `options` name, with a progress bar on a terminal.
-    static func load(_ options: ModelOptions) async throws(InputError) -> LoadedModel {
+    /// Loads what `options` name, with a progress bar on a terminal; `profile` receives its forward passes.
+    static func load(_ options: ModelOptions, profile: Profile? = nil) async throws(InputError) -> LoadedModel
+    {
         let clock = ContinuousClock()
         let start = clock.now
         let directory = try options.directory()
+        var loading = try options.loadOptions()
+        loading.profile = profile
         let bar = ProgressBar()
         defer { bar.clear() }
         let model = try await GLM.load(
-            directory: directory, options: try options.loadOptions(), progress: { bar.show($0) })
+            directory: directory, options: loading, progress: { bar.show($0) })
         if options.verbose { Console.note("model: \(directory)\n") }
         if options.lazy {
             Console.note("weights are read when needed, and not checked beforehand (--lazy)\n")

@@ -14,7 +14,7 @@ struct Program: AsyncParsableCommand {
         subcommands: [
             GenerateCommand.self, ChatCommand.self, RenderCommand.self, TokenizeCommand.self,
             DetokenizeCommand.self,
-            InspectCommand.self, DumpCommand.self, VerifyCommand.self,
+            InspectCommand.self, DumpCommand.self, VerifyCommand.self, BenchCommand.self,
         ])
 
     /// Runs the program. The main thread waits for Ctrl-C while the command runs on others.

@@ -1,3 +1,4 @@
+internal import GLMInference
 internal import GLMModel
 internal import Synchronization
 

@@ -1,7 +1,7 @@
 /// Numbers as people read them.
-enum Figure {
+package enum Figure {
     /// `14.1 GB`, in powers of 1000.
-    static func bytes(_ count: Int) -> String {
+    package static func bytes(_ count: Int) -> String {
         let units = ["B", "kB", "MB", "GB", "TB", "PB"]
         var (value, unit) = (Double(count), 0)
         while value >= 999.95 && unit < units.count - 1 {
@@ -12,7 +12,7 @@ enum Figure {
     }
 
     /// `753,864,139,008`.
-    static func grouped(_ number: Int) -> String {
+    package static func grouped(_ number: Int) -> String {
         let digits = Array(String(number.magnitude))
         var text = number < 0 ? "-" : ""
         for (index, digit) in digits.enumerated() {
@@ -23,7 +23,7 @@ enum Figure {
     }
 
     /// With a fixed number of digits behind the point; halves away from zero.
-    static func decimal(_ value: Double, _ digits: Int) -> String {
+    package static func decimal(_ value: Double, _ digits: Int) -> String {
         guard value.isFinite, value.magnitude < 1e15 else { return "\(value)" }
         let scale = (0..<digits).reduce(1) { product, _ in product * 10 }
         let scaled = Int((value.magnitude * Double(scale)).rounded())
@@ -35,7 +35,7 @@ enum Figure {
     }
 
     /// Columns as wide as their widest entry, two spaces apart, one line a row.
-    static func table(_ head: [String], _ rows: [[String]]) -> String {
+    package static func table(_ head: [String], _ rows: [[String]]) -> String {
         let widths = head.indices.map { column in ([head] + rows).reduce(0) { max($0, $1[column].count) } }
         return ([head] + rows).reduce(into: "") { text, row in
             let cells = zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }
@@ -45,5 +45,5 @@ enum Figure {
     }
 
     /// `0.42 s`.
-    static func seconds(_ duration: Duration) -> String { decimal(duration / .seconds(1), 2) + " s" }
+    package static func seconds(_ duration: Duration) -> String { decimal(duration / .seconds(1), 2) + " s" }
 }

@@ -1,0 +1,62 @@
+package import GLMKernels
+
+/// The steps of a forward pass, by the names of the layers that take them: what a profile tells apart.
+package enum Operation: String, Sendable, CaseIterable {
+    /// Rows of the embedding, widened.
+    case embedding
+    /// W^EH [e; u], the input of the MTP layer, with the norms before it.
+    case draftInput
+    /// RMSNorm before attention.
+    case inputNorm
+    /// c^Q = RMSNorm(W^DQ x)
+    case queryDown
+    /// [c^KV; k^R] = W^DKV x, its norm and rotation, and the write to the cache.
+    case latentDown
+    /// Key of the indexer: product, norm, rotation, write.
+    case indexKey
+    /// Queries and head weights of the indexer.
+    case indexQuery
+    /// Index scores and the selection of the largest.
+    case indexScores
+    /// q = W^UQ c^Q
+    case queryUp
+    /// q̃ = Wkᵀ q_nope beside the rotated q^R.
+    case absorb
+    /// softmax(q̃ · K) · C over the selected rows.
+    case attention
+    /// o = W^UV ô
+    case expand
+    /// W^O o
+    case output
+    /// The residual sum and the RMSNorm before the feed-forward part.
+    case attentionNorm
+    /// The MLP of a dense layer.
+    case dense
+    /// Router: affinities and choice.
+    case gate
+    /// The shared expert.
+    case shared
+    /// Routed experts on their tokens.
+    case experts
+    /// Weighted sum of the experts, the shared one last.
+    case combine
+    /// The residual sum behind a layer.
+    case residual
+    /// Norm of the rows that are read, then the head.
+    case head
+}
+
+extension Compute {
+    /// Tells the profile, if there is one, that `operation` has just ended.
+    package func finished(_ operation: Operation, layer: Int? = nil) {
+        profile?.lap(operation.rawValue, layer: layer)
+    }
+}
+
+extension Profile {
+    /// Starts the stopwatch for a forward pass: `decode` when every sequence takes one token, else `prefill`.
+    package func begin(_ steps: [SequenceStep]) {
+        let isDecode = steps.allSatisfy { $0.tokens.count == 1 }
+        begin(isDecode ? "decode" : "prefill", tokens: steps.reduce(0) { $0 + $1.tokens.count })
+    }
+}

@@ -1,0 +1,129 @@
+internal import ArgumentParser
+internal import GLMEngine
+internal import GLMFiles
+internal import GLMInference
+internal import GLMKernels
+internal import GLMModel
+
+/// `bench`: tokens per second, and how far they are from what the machine can do.
+struct BenchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench", abstract: "Measure prefill and decode, beside the limits of the machine.",
+        discussion: """
+            Every list is one of numbers with commas; all combinations are run. 'pp512 @ d2048' is a prompt of 512 tokens \
+            behind 2048 that are cached, 'tg64' are 64 single steps, 'tg48 x 8' the same for 8 sequences in one batch. The \
+            share of the limit is the time the machine needs at least, for the bytes that must be read or for the \
+            operations, whichever is longer, over the time taken; both limits are measured between the steps.
+            """)
+
+    @Option(name: [.customShort("m"), .long], help: "Folder of a checkpoint (default: the built-in model).")
+    var model: String?
+
+    @Option(name: [.customShort("p"), .customLong("prompt-tokens")], help: "Lengths of prompts; 0 for none.")
+    var prompts = "512"
+
+    @Option(name: [.customShort("n"), .customLong("new-tokens")], help: "Tokens to decode; 0 for none.")
+    var generations = "64"
+
+    @Option(name: [.customShort("d"), .customLong("depth")], help: "Tokens cached before a test begins.")
+    var depths = "0"
+
+    @Option(name: [.customShort("t"), .long], help: "Numbers of threads (default: one for each core).")
+    var threads: String?
+
+    @Option(
+        name: .long,
+        help: "Numbers of sequences, with prompts of 128 tokens, that decode 48 tokens in one batch.")
+    var parallel = ""
+
+    @Option(name: [.customShort("r"), .long], help: "Timed runs of each test.")
+    var repetitions = 5
+
+    @Option(name: [.customShort("o"), .long], help: "md, csv or json.")
+    var output = "md"
+
+    @Option(name: .long, help: "Prompt tokens of one forward pass.")
+    var chunk = 512
+
+    @Option(name: .long, help: "What multiplies weights by several tokens: own or openblas.")
+    var gemm = Gemm.own
+
+    @OptionGroup var profiling: ProfileOptions
+
+    func run() throws {
+        let grid = try BenchmarkGrid(
+            prompts: prompts, generations: generations, depths: depths,
+            threads: threads ?? "\(ThreadPool.availableProcessors)", parallel: parallel,
+            repetitions: repetitions)
+        guard let format = BenchmarkTable.Format(rawValue: output) else {
+            throw InputError(.usage, subject: "--output", found: "'\(output)'", expected: "md, csv or json")
+        }
+        guard (1...(1 << 20)).contains(chunk) else {
+            throw InputError(.usage, subject: "--chunk", found: "\(chunk)", expected: "1 to \(1 << 20)")
+        }
+        let directory = try ModelOptions.directory(model)
+        let inventory = try CheckpointInventory(directory: directory)
+        try grid.validate(contextSize: inventory.configuration.maximumPositions)
+
+        let blas = OpenBLAS.find()
+        let table = BenchmarkTable(format, subject: subject(inventory, directory, blas))
+        try Console.output(table.header)
+        let probe = MachineProbe(blas: blas, pool: ThreadPool(threads: grid.threads.max() ?? 1))
+        var phases: [ProfileReport.Phase] = []
+        var isFirst = true
+        for threads in grid.threads {
+            let profile = Profile()
+            let runner = try runner(directory, threads: threads, profile: profile, probe: probe)
+            for test in grid.tests {
+                let result = runner.run(test, repetitions: grid.repetitions)
+                try Console.output(table.row(result, isFirst: isFirst))
+                isFirst = false
+                phases += named("\(test.name), \(threads) threads", ProfileReport(profile))
+            }
+        }
+        try Console.output(table.footer)
+        try profiling.deliver(
+            ProfileReport(phases: phases), title: "glm-infer bench: \(BenchCommand.name(of: directory))")
+    }
+
+    private func runner(
+        _ directory: String, threads: Int, profile: Profile, probe: MachineProbe
+    ) throws(InputError) -> BenchmarkRunner {
+        var options = LoadOptions(threads: threads, gemm: gemm.backend)
+        options.profile = profile
+        let bar = ProgressBar()
+        defer { bar.clear() }
+        let model = try LanguageModel.load(
+            directory: directory, options: options, progress: { bar.show($0) })
+        return BenchmarkRunner(model: model, profile: profile, probe: probe, chunk: chunk)
+    }
+
+    /// The forward passes of a test under the test's name.
+    private func named(_ name: String, _ report: ProfileReport) -> [ProfileReport.Phase] {
+        report.phases.map { phase in
+            var phase = phase
+            phase.name = report.phases.count == 1 ? name : "\(name), \(phase.name)"
+            return phase
+        }
+    }
+
+    private func subject(
+        _ inventory: CheckpointInventory, _ directory: String, _ blas: OpenBLAS?
+    ) -> BenchmarkTable.Subject {
+        let weights = inventory.formats.max { $0.bytes < $1.bytes }?.type
+        return BenchmarkTable.Subject(
+            model: model == nil ? "built-in" : BenchCommand.name(of: directory),
+            weights: weights?.benchmarkName ?? "-", bytes: inventory.mappedBytes,
+            machine: [
+                ("processor", Processor.name), ("cores", "\(ThreadPool.availableProcessors)"),
+                ("instruction set", InstructionSet.selected.name),
+                ("SGEMM", blas.map { "\($0.library) (\($0.coreType))" } ?? "own product, no OpenBLAS found"),
+                ("matrix products", gemm.rawValue), ("chunk", "\(chunk)"),
+                ("glm-infer", ProgramVersion.number),
+            ])
+    }
+
+    private static func name(of directory: String) -> String {
+        directory.split(separator: "/").last.map(String.init) ?? directory
+    }
+}
