@@ -101,6 +101,8 @@ package struct CheckpointVerifier: Sendable {
             pages.release()
             advance(end - start)
         }
+        // What the pieces leave behind adds up over a large model.
+        unsafe MappedPages(of: tensor.bytes, in: tensor.owner.bytes).release()
         var nonFinite = unsafe NonFinite(in: UnsafeRawBufferPointer(start: nil, count: 0), type: tensor.type)
         (nonFinite.count, nonFinite.first) = (count, first)
         let file = tensor.file.split(separator: "/").last.map(String.init) ?? tensor.file

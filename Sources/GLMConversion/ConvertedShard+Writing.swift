@@ -25,6 +25,7 @@ extension ConvertedShard {
                 failure.withLock { if number < $0?.number ?? .max { $0 = (number, error) } }
             }
         }
+        for unit in units { unit.source.releaseMemory() }
         if let failure = failure.withLock({ $0 }) { throw failure.error }
     }
 }

@@ -155,7 +155,10 @@ package struct SourceComparison: Sendable {
             unsafe MappedPages(of: tensor.bytes(ofRows: rows), in: tensor.stored.owner.bytes)
         }
         for part in pages { part.willBeNeeded() }
-        defer { for part in pages { part.release() } }
+        defer {
+            for part in pages { part.release() }
+            if strip == copy.strips - 1 { for tensor in [copy, source] { tensor.releaseMemory() } }
+        }
         let multipliers = try copy.multipliers(ofStrip: strip)
         var others = (strip: -1, multipliers: [Float]())
         var distances = StripDistances(columns: copy.columns, block: copy.block.columns)

@@ -96,6 +96,13 @@ package struct SourceTensor: Sendable {
             rebasing: stored.bytes[range.lowerBound * width..<range.upperBound * width])
     }
 
+    /// Gives the memory of the whole tensor and its scales back: what pieces leave behind adds up over a large model.
+    func releaseMemory() {
+        for tensor in [stored, scales].compactMap({ $0 }) {
+            unsafe MappedPages(of: tensor.bytes, in: tensor.owner.bytes).release()
+        }
+    }
+
     /// An error about an element that is not finite.
     package func refusal(ofElement element: Int, saying what: String, remedy: String? = nil) -> InputError {
         let width = max(1, columns)
