@@ -16,7 +16,8 @@ struct ArgumentConverter: Sendable {
     init(_ parameters: JSONValue?) {
         reader = SchemaReader(root: parameters)
         if let parameters {
-            collect(parameters, visiting: [])
+            var followed: Set<String> = []
+            collect(parameters, &followed)
         }
     }
 
@@ -100,21 +101,22 @@ struct ArgumentConverter: Sendable {
     /// The properties of one alternative alone.
     private init(branch: JSONValue, _ reader: SchemaReader) {
         self.reader = reader
-        collect(branch, visiting: [])
+        var followed: Set<String> = []
+        collect(branch, &followed)
     }
 
-    /// Follows references and `allOf` to every `properties` and every set of alternatives.
-    private mutating func collect(_ schema: JSONValue, visiting: [String]) {
-        if let reference = schema["$ref"]?.string, !visiting.contains(reference),
-            let target = reader.resolve(reference)
+    /// Follows references and `allOf` to every `properties` and every set of alternatives; each reference once.
+    private mutating func collect(_ schema: JSONValue, _ followed: inout Set<String>) {
+        if let reference = schema["$ref"]?.string, followed.count < SchemaReader.referenceLimit,
+            followed.insert(reference).inserted, let target = reader.resolve(reference)
         {
-            collect(target, visiting: visiting + [reference])
+            collect(target, &followed)
         }
         if let properties = schema["properties"], properties.kind == .object {
             self.properties.append(properties)
         }
         for part in schema["allOf"]?.elements ?? [] {
-            collect(part, visiting: visiting)
+            collect(part, &followed)
         }
         for key in ["oneOf", "anyOf"] {
             if let branches = schema[key]?.elements, !branches.isEmpty {

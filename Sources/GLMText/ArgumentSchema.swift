@@ -29,20 +29,28 @@ indirect enum ArgumentSchema: Sendable {
 }
 
 /// Answers questions about the schemas of one tool.
+///
+/// Within one question each reference is followed once, so that schemas which refer to each other many times
+/// take no longer than their text; where a reference leads back to itself it says nothing.
 struct SchemaReader: Sendable {
+    /// References one question follows, which bounds the depth too; those beyond say nothing.
+    static let referenceLimit = 1000
+
     /// Where local references point into.
     let root: JSONValue?
 
     /// The types a value may have; nil when the schema does not say (no type, a cycle, a reference to
     /// nowhere).
     func types(_ schema: ArgumentSchema) -> Set<SchemaType>? {
-        types(schema, visiting: [])
+        var known: [String: Set<SchemaType>?] = [:]
+        return types(schema, &known)
     }
 
     /// Whether the schema allows `value` by its type, and by `enum` and `const` exactly. Other keywords are
     /// not looked at.
     func accepts(_ value: JSON, _ schema: ArgumentSchema) -> Bool {
-        accepts(value, schema, visiting: [])
+        var known: [String: Bool] = [:]
+        return accepts(value, schema, &known)
     }
 
     /// The schema a local reference leads to: `#`, `#/a/b`, with `~1` for `/` and `~0` for `~`.
@@ -61,20 +69,28 @@ struct SchemaReader: Sendable {
         return place
     }
 
-    private func types(_ schema: ArgumentSchema, visiting: [String]) -> Set<SchemaType>? {
+    private func types(
+        _ schema: ArgumentSchema, _ known: inout [String: Set<SchemaType>?]
+    ) -> Set<SchemaType>? {
         switch schema {
-        case .json(let value): return types(value, visiting: visiting)
-        case .anyOf(let schemas): return union(schemas.map { types($0, visiting: visiting) })
-        case .allOf(let schemas): return intersection(schemas.map { types($0, visiting: visiting) })
+        case .json(let value): return types(value, &known)
+        case .anyOf(let schemas): return union(schemas.map { types($0, &known) })
+        case .allOf(let schemas): return intersection(schemas.map { types($0, &known) })
         }
     }
 
     /// Each keyword narrows the types; one that says nothing narrows nothing.
-    private func types(_ schema: JSONValue, visiting: [String]) -> Set<SchemaType>? {
+    private func types(
+        _ schema: JSONValue, _ known: inout [String: Set<SchemaType>?]
+    ) -> Set<SchemaType>? {
         var found: [Set<SchemaType>?] = []
         if let reference = schema["$ref"]?.string {
-            guard !visiting.contains(reference), let target = resolve(reference) else { return nil }
-            found.append(types(target, visiting: visiting + [reference]))
+            if known[reference] == nil, known.count < SchemaReader.referenceLimit {
+                guard let target = resolve(reference) else { return nil }
+                known.updateValue(nil, forKey: reference)
+                known.updateValue(types(target, &known), forKey: reference)
+            }
+            found.append(known[reference] ?? nil)
         }
         if let type = schema["type"] {
             let names = (type.elements ?? [type]).map { $0.string.flatMap(SchemaType.init(rawValue:)) }
@@ -86,11 +102,11 @@ struct SchemaReader: Sendable {
         }
         for key in ["anyOf", "oneOf"] {
             if let branches = schema[key]?.elements {
-                found.append(union(branches.map { types($0, visiting: visiting) }))
+                found.append(union(branches.map { types($0, &known) }))
             }
         }
         if let parts = schema["allOf"]?.elements {
-            found.append(intersection(parts.map { types($0, visiting: visiting) }))
+            found.append(intersection(parts.map { types($0, &known) }))
         }
         if let types = intersection(found) {
             return types
@@ -124,20 +140,25 @@ struct SchemaReader: Sendable {
         return result
     }
 
-    private func accepts(_ value: JSON, _ schema: ArgumentSchema, visiting: [String]) -> Bool {
+    private func accepts(
+        _ value: JSON, _ schema: ArgumentSchema, _ known: inout [String: Bool]
+    ) -> Bool {
         switch schema {
-        case .json(let schema): accepts(value, schema, visiting: visiting)
-        case .anyOf(let schemas): schemas.contains { accepts(value, $0, visiting: visiting) }
-        case .allOf(let schemas): schemas.allSatisfy { accepts(value, $0, visiting: visiting) }
+        case .json(let schema): accepts(value, schema, &known)
+        case .anyOf(let schemas): schemas.contains { accepts(value, $0, &known) }
+        case .allOf(let schemas): schemas.allSatisfy { accepts(value, $0, &known) }
         }
     }
 
-    private func accepts(_ value: JSON, _ schema: JSONValue, visiting: [String]) -> Bool {
-        if let reference = schema["$ref"]?.string, !visiting.contains(reference),
-            let target = resolve(reference),
-            !accepts(value, target, visiting: visiting + [reference])
-        {
-            return false
+    private func accepts(_ value: JSON, _ schema: JSONValue, _ known: inout [String: Bool]) -> Bool {
+        if let reference = schema["$ref"]?.string {
+            if known[reference] == nil, known.count < SchemaReader.referenceLimit,
+                let target = resolve(reference)
+            {
+                known[reference] = true
+                known[reference] = accepts(value, target, &known)
+            }
+            if known[reference] == false { return false }
         }
         if let type = schema["type"] {
             let names = (type.elements ?? [type]).compactMap { $0.string.flatMap(SchemaType.init(rawValue:)) }
@@ -152,11 +173,11 @@ struct SchemaReader: Sendable {
         }
         for key in ["anyOf", "oneOf"] {
             if let branches = schema[key]?.elements,
-                !branches.contains(where: { accepts(value, $0, visiting: visiting) })
+                !branches.contains(where: { accepts(value, $0, &known) })
             {
                 return false
             }
         }
-        return schema["allOf"]?.elements?.allSatisfy { accepts(value, $0, visiting: visiting) } ?? true
+        return schema["allOf"]?.elements?.allSatisfy { accepts(value, $0, &known) } ?? true
     }
 }

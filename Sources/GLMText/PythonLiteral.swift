@@ -185,8 +185,11 @@ struct PythonLiteral {
 
 /// JSON values inside text that a model wrote.
 enum JSONText {
-    /// The value of a whole JSON text, nil when it is none.
+    /// The value of a whole JSON text, nil when it is none. It will stand inside an object, so it may be nested
+    /// one level less than a text of its own.
     static func value(_ text: String) -> JSON? {
-        (try? JSONDocument(parsing: Array(text.utf8), source: "")).map { JSON($0.root) }
+        let inside = [UInt8(ascii: "[")] + text.utf8 + [UInt8(ascii: "]")]
+        let elements = (try? JSONDocument(parsing: inside, source: ""))?.root.elements ?? []
+        return elements.count == 1 ? elements.first.map { JSON($0) } : nil
     }
 }

@@ -319,4 +319,36 @@ struct ToolCallParserTests {
             }
         }
     }
+
+    /// Followed along every path these would take longer than anybody waits, or more stack than there is.
+    @Test(arguments: ["anyOf", "oneOf", "allOf"])
+    func schemasThatReferToEachOtherAreReadOnce(keyword: String) throws {
+        func branches(_ references: [Int]) -> String {
+            "{\"\(keyword)\":[\(references.map { "{\"$ref\":\"#/d/\($0)\"}" }.joined(separator: ","))]}"
+        }
+        let doubling = (0..<40).map { branches([$0 + 1, $0 + 1]) } + [#"{"type":["integer","string"]}"#]
+        let mesh = (0..<12).map { _ in branches(Array(0..<12)) }
+        let chain = (0..<20_000).map { branches([$0 + 1]) } + [#"{"type":"integer"}"#]
+        for definitions in [doubling, mesh, chain] {
+            let list = definitions.enumerated().map { "\"\($0)\":\($1)" }.joined(separator: ",")
+            for schema in ["\"properties\":{\"x\":{\"$ref\":\"#/d/0\"}}", "\"allOf\":[{\"$ref\":\"#/d/0\"}]"]
+            {
+                let tools = try tools("[{\"name\":\"f\",\"parameters\":{\(schema),\"d\":{\(list)}}}]")
+                let call = "<tool_call>f<arg_key>x</arg_key><arg_value>7</arg_value></tool_call>"
+                #expect(ToolCallParser.parse(call, tools: tools).calls.first?.arguments == #"{"x": 7}"#)
+            }
+        }
+    }
+
+    /// What is given out can be read again: by our own reader too, which allows 128 levels.
+    @Test func aValueNestedTooDeepForItsObjectIsText() throws {
+        func arguments(_ depth: Int) throws -> JSONValue {
+            let value = String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
+            let call = "<tool_call>f<arg_key>x</arg_key><arg_value>\(value)</arg_value></tool_call>"
+            let calls = ToolCallParser.parse(call, tools: try tools(#"[{"name":"f"}]"#)).calls
+            return try JSONDocument(parsing: Array(#require(calls.first).arguments.utf8), source: "test").root
+        }
+        #expect(try arguments(127)["x"]?.kind == .array)
+        #expect(try arguments(128)["x"]?.kind == .string)
+    }
 }
