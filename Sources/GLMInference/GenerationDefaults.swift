@@ -1,5 +1,5 @@
 public import GLMDecoding
-internal import GLMFiles
+package import GLMFiles
 
 /// What a model recommends in its `generation_config.json`, and what ends its answers.
 ///
@@ -35,30 +35,38 @@ extension GenerationDefaults {
     /// Reads a `generation_config.json`.
     /// - Throws: an `InputError` that names the key whose value is mistyped or out of range.
     package static func load(path: String) throws(InputError) -> GenerationDefaults {
-        let root = try JSONDocument.load(path: path, limit: 1 << 20).root
-        var defaults = GenerationDefaults()
+        try GenerationDefaults(JSONDocument.load(path: path, limit: 1 << 20).root)
+    }
+
+    /// Reads the root of a parsed `generation_config.json`.
+    /// - Throws: as ``load(path:)``.
+    package init(_ root: JSONValue) throws(InputError) {
+        self.init()
         guard root.kind == .object else {
-            throw InputError(.badInput, file: path, found: "a JSON \(root.kind)", expected: "an object")
+            throw InputError(
+                .badInput, file: root.source, found: "a JSON \(root.kind)", expected: "an object")
         }
         func number(_ key: String) throws(InputError) -> Float? {
             guard let value = root[key], !value.isNull else { return nil }
-            guard let number = value.double else { throw mistyped(key, value, "a number") }
+            guard let number = value.double else {
+                throw GenerationDefaults.mistyped(key, value, "a number")
+            }
             return Float(number)
         }
-        defaults.sampling.temperature = try number("temperature") ?? defaults.sampling.temperature
-        defaults.sampling.topP = try number("top_p") ?? defaults.sampling.topP
-        defaults.sampling.minP = try number("min_p") ?? 0
-        defaults.sampling.repetitionPenalty = try number("repetition_penalty") ?? 1
-        defaults.sampling.topK = try topK(root)
-        if let value = root["do_sample"], value.bool == false { defaults.sampling.temperature = 0 }
-        defaults.endTokens = try endTokens(root)
+        sampling.temperature = try number("temperature") ?? sampling.temperature
+        sampling.topP = try number("top_p") ?? sampling.topP
+        sampling.minP = try number("min_p") ?? 0
+        sampling.repetitionPenalty = try number("repetition_penalty") ?? 1
+        sampling.topK = try GenerationDefaults.topK(root)
+        if let value = root["do_sample"], value.bool == false { sampling.temperature = 0 }
+        endTokens = try GenerationDefaults.endTokens(root)
         do throws(InputError) {
-            try defaults.sampling.validate(vocabularySize: Int(Int32.max))
+            try sampling.validate(vocabularySize: Int(Int32.max))
         } catch {
             throw InputError(
-                .badInput, file: path, subject: error.subject, found: error.found, expected: error.expected)
+                .badInput, file: root.source, subject: error.subject, found: error.found,
+                expected: error.expected)
         }
-        return defaults
     }
 
     /// `top_k`; 0 and −1 are ways to write "all tokens".

@@ -1,8 +1,8 @@
-import GLMFiles
+package import GLMFiles
 import GLMModel
 
 /// What `golden.json` says about how the goldens were computed.
-struct GoldenSettings {
+package struct GoldenSettings: Equatable {
     let latentNormEpsilon: Float
     let rmsNormEpsilon: Float
     let indexKeyEpsilon: Float
@@ -13,10 +13,23 @@ struct GoldenSettings {
     /// Equal bits are asked for, as on files this engine dumped itself.
     var exact: Bool { exactLevel != nil }
 
+    init(latentNormEpsilon: Float, rmsNormEpsilon: Float, indexKeyEpsilon: Float, exactLevel: String?) {
+        self.latentNormEpsilon = latentNormEpsilon
+        self.rmsNormEpsilon = rmsNormEpsilon
+        self.indexKeyEpsilon = indexKeyEpsilon
+        self.exactLevel = exactLevel
+    }
+
     static func load(path: String) throws(InputError) -> GoldenSettings {
-        let root = try JSONDocument.load(path: path, limit: 16 << 20).root
+        try GoldenSettings(JSONDocument.load(path: path, limit: 16 << 20).root)
+    }
+
+    /// Reads the root of a parsed `golden.json`.
+    /// - Throws: an `InputError` that names the key whose value is missing, mistyped or out of range.
+    package init(_ root: JSONValue) throws(InputError) {
         guard root.kind == .object else {
-            throw InputError(.badInput, file: path, found: "a JSON \(root.kind)", expected: "an object")
+            throw InputError(
+                .badInput, file: root.source, found: "a JSON \(root.kind)", expected: "an object")
         }
         let keys = ConfigurationKeys(root)
         guard let epsilons = keys.object("eps") else {
@@ -28,14 +41,19 @@ struct GoldenSettings {
             throw epsilons.error(
                 "kv_a_layernorm", found: "\(latent)", expected: "\(query), the same as q_a_layernorm")
         }
-        return GoldenSettings(
+        let level = keys.value("exact_at_level")
+        guard level == nil || level?.kind == .string else {
+            throw keys.error(
+                "exact_at_level", found: keys.describe("exact_at_level"),
+                expected: "the name of an instruction-set level")
+        }
+        self.init(
             latentNormEpsilon: latent, rmsNormEpsilon: try epsilons.positive("rms_norm", below: 1),
-            indexKeyEpsilon: try epsilons.positive("index_k_norm", below: 1),
-            exactLevel: keys.value("exact_at_level")?.string)
+            indexKeyEpsilon: try epsilons.positive("index_k_norm", below: 1), exactLevel: level?.string)
     }
 
-    /// What `load` reads.
-    var json: JSON {
+    /// What is read.
+    package var json: JSON {
         var members: [JSON.Member] = [
             JSON.Member(
                 "eps",
