@@ -149,6 +149,11 @@ let fuzzed: [String: [Target.Dependency]] = [
     "safetensors": ["GLMFiles", "GLMWeights"],
     "index": ["GLMFiles", "GLMWeights"],
     "config": ["GLMFiles", "GLMModel"],
+    "tokenizer": ["GLMFiles", "GLMText"],
+    "encode": ["GLMFiles", "GLMText"],
+    "messages": ["GLMFiles", "GLMText"],
+    "toolcalls": ["GLMFiles", "GLMText"],
+    "settings": ["GLMFiles", "GLMInference"],
 ]
 if Context.environment["GLM_FUZZ"] == "1" {
     package.targets.append(

@@ -31,6 +31,7 @@ golden_seeds() { # NAME FOLDER
     case $1 in
         json | config) set -- "$2" $(find "$golden" -name '*.json' -size -8k) ;;
         index) set -- "$2" $(find "$golden" -name '*.index.json') ;;
+        settings) set -- "$2" $(find "$golden" -name golden.json -o -name generation_config.json) ;;
         *) return ;;
     esac
     local folder=$1
