@@ -82,7 +82,13 @@ extension GLMConfiguration {
         }
         try parameters.require("rope_type", oneOf: ["default"])
         for key in ["factor", "partial_rotary_factor"] { try parameters.permit(key, only: 1) }
-        return try parameters.positive("rope_theta", below: 1e12)
+        let theta = try parameters.positive("rope_theta", below: 1e12)
+        guard keys.isPresent("rope_theta"), try keys.positive("rope_theta", below: 1e12) != theta else {
+            return theta
+        }
+        throw keys.error(
+            "rope_theta", found: keys.describe("rope_theta"),
+            expected: "\(theta), as rope_parameters.rope_theta says")
     }
 
     /// `indexer_types`, else `index_topk_pattern`, else frequency and offset (specification §1.1).
@@ -124,7 +130,7 @@ extension GLMConfiguration {
         return kinds
     }
 
-    /// One entry a layer; more are allowed when they describe the MTP layer.
+    /// One entry a layer, the MTP layer not counted.
     private static func listed<Kind>(
         _ names: [String], key: String, keys: ConfigurationKeys, layers: Int, _ kind: (String) -> Kind?
     ) throws(InputError) -> [Kind] {

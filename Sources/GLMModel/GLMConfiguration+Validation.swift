@@ -31,10 +31,26 @@ extension GLMConfiguration {
         rule(
             endOfSequenceTokens.allSatisfy { Int($0) < vocabularySize },
             "eos_token_id \(endOfSequenceTokens) is outside the vocabulary of \(vocabularySize)")
+        sizeRules(rule)
         guard broken.isEmpty else {
             throw InputError(
                 .badInput, file: file, found: broken.joined(separator: "; "),
                 remedy: "correct the configuration")
         }
+    }
+
+    /// Sizes that are possible one by one, but not together.
+    private func sizeRules(_ rule: (Bool, @autoclosure () -> String) -> Void) {
+        rule(
+            approximateTensorCount <= GLMConfiguration.mostTensors,
+            "num_hidden_layers \(layerCount) with n_routed_experts \(routedExpertCount) makes more than a million tensors"
+        )
+        rule(
+            approximateParameterCount <= GLMConfiguration.mostElements,
+            "the sizes together make about \(Float(approximateParameterCount)) parameters, more than 1e15")
+        rule(
+            approximateCacheBytes <= GLMConfiguration.mostElements,
+            "a cache of max_position_embeddings \(maximumPositions) would take about \(Float(approximateCacheBytes)) "
+                + "bytes, more than 1e15")
     }
 }

@@ -30,6 +30,43 @@ import Testing
         try GLMConfiguration(JSONDocument(parsing: Array(text(changes).utf8), source: "config.json").root)
     }
 
+    /// Values that are possible one by one, but describe together what no machine holds.
+    @Test(arguments: [
+        (["num_hidden_layers": "4096", "n_routed_experts": "65536"], "n_routed_experts"),
+        (["hidden_size": "16777216", "vocab_size": "67108864"], "parameters"),
+        (
+            [
+                "hidden_size": "16777216", "num_attention_heads": "65536", "num_key_value_heads": "65536",
+                "v_head_dim": "16777216",
+            ], "parameters"
+        ),
+        (
+            ["max_position_embeddings": "1073741824", "num_hidden_layers": "4096", "index_head_dim": "100"],
+            "max_position_embeddings"
+        ),
+    ])
+    func impossibleSizesAreRefused(changes: [String: String], key: String) {
+        #expect { try Self.load(changes) } throws: { "\($0)".contains(key) }
+    }
+
+    /// Negative control: large is not impossible. The last one is wider and deeper than GLM-5.
+    @Test(arguments: [
+        ["max_position_embeddings": "1073741824"],
+        [
+            "num_hidden_layers": "128", "n_routed_experts": "1024", "hidden_size": "8192",
+            "moe_intermediate_size": "4096", "vocab_size": "200000", "max_position_embeddings": "1048576",
+        ],
+    ])
+    func largeSizesAreAccepted(changes: [String: String]) throws {
+        _ = try Self.load(changes)
+    }
+
+    /// Older files repeat the base of the rotary embedding at the top.
+    @Test func aSecondRopeThetaMustAgree() throws {
+        #expect(try Self.load(["rope_theta": "1e6"]).ropeTheta == 1_000_000)
+        #expect { try Self.load(["rope_theta": "10000"]) } throws: { "\($0)".contains("rope_theta") }
+    }
+
     @Test func readsEveryField() throws {
         let configuration = try Self.load()
         #expect(configuration.headDimension == 24)
