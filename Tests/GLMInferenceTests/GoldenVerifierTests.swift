@@ -1,7 +1,9 @@
 import Foundation
+import GLMFiles
 import GLMInference
 import GLMModel
 import GLMTestSupport
+import GLMWeights
 import Testing
 
 @Suite struct GoldenVerifierTests {
@@ -23,5 +25,92 @@ import Testing
             Issue.record("\(name) \(row.quantity): \(row.largestError ?? .nan) \(row.detail)")
         }
         #expect(report.rows.count { $0.outcome == .pass } >= 20)
+    }
+
+    /// The case `tiny` with some of its quantities replaced, left out (nil) or added.
+    static func changed(
+        _ changes: [String: (type: ElementType, shape: [Int], bytes: [UInt8])?], in folder: TemporaryDirectory
+    ) throws {
+        let source = "\(root)/tiny"
+        try folder.link("bf16", to: source + "/bf16")
+        try folder.link("golden.json", to: source + "/golden.json")
+        var quantities: [(name: ByteString, type: ElementType, shape: [Int], bytes: [UInt8])] = []
+        for tensor in try SafetensorsFile.open(path: source + "/golden.safetensors").tensors
+        where changes[tensor.name.description] == nil {
+            quantities.append((tensor.name, tensor.type, tensor.shape, Array(tensor.bytes)))
+        }
+        for (name, quantity) in changes.sorted(by: { $0.key < $1.key }) {
+            guard let quantity else { continue }
+            quantities.append((ByteString(name), quantity.type, quantity.shape, quantity.bytes))
+        }
+        let writer = try SafetensorsWriter(
+            path: folder.file("golden.safetensors"),
+            tensors: quantities.map { TensorDescription($0.name, $0.type, $0.shape) })
+        for quantity in quantities { try writer.write(quantity.bytes) }
+        try writer.commit()
+    }
+
+    static func ids(_ count: Int) -> (type: ElementType, shape: [Int], bytes: [UInt8]) {
+        (.int32, [count], (0..<count).flatMap { _ in [1, 0, 0, 0] as [UInt8] })
+    }
+
+    static func verify(_ folder: TemporaryDirectory) throws -> GoldenReport {
+        try GoldenVerifier(directory: folder.path).verify(options: LoadOptions(threads: 1))
+    }
+
+    /// The model of `tiny` has 4096 positions.
+    @Test(arguments: [
+        ["decode.forced": ids(4093)], ["greedy.tokens": ids(4092)], ["long.input_ids": ids(4097)],
+        ["greedy.tokens": (.int32, [1 << 40, 0], [])], ["greedy.tokens": (.int32, [], [1, 0, 0, 0])],
+        ["long.input_ids": nil], ["decode.forced": nil], ["greedy.prompt": nil], ["mtp.tokens": nil],
+        ["spec.rounds": (.int32, [0, 1 << 40], [])],
+        ["long.input_ids": (.int32, [1], [200, 0, 0, 0])], ["long.input_ids": (.float32, [1], [0, 0, 0, 0])],
+    ])
+    func inputsThatCannotBeRunAreRefusedByName(
+        changes: [String: (type: ElementType, shape: [Int], bytes: [UInt8])?]
+    ) throws {
+        let folder = try TemporaryDirectory()
+        try Self.changed(changes, in: folder)
+        let name = try #require(changes.keys.first)
+        #expect { try Self.verify(folder) } throws: { "\($0)".contains(name) }
+    }
+
+    /// Negative control of the cases above: what can be run is run, and other answers are a difference.
+    @Test func otherInputsGiveOtherAnswers() throws {
+        let folder = try TemporaryDirectory()
+        try Self.changed(["long.input_ids": Self.ids(3)], in: folder)
+        let report = try Self.verify(folder)
+        #expect(!report.passed)
+        #expect(report.rows.first { $0.quantity == "short.logits" }?.outcome == .pass)
+    }
+
+    @Test func unknownQuantitiesAreCountedAndNothingAtAllIsRefused() throws {
+        let folder = try TemporaryDirectory()
+        try Self.changed(["long.novelty": (.float32, [1], [0, 0, 0, 0])], in: folder)
+        let report = try Self.verify(folder)
+        let before = try GoldenVerifier(directory: Self.root + "/tiny").verify(options: LoadOptions(threads: 1))
+        #expect(report.passed && report.notCovered == before.notCovered + 1)
+        let empty = try TemporaryDirectory()
+        try empty.link("bf16", to: Self.root + "/tiny/bf16")
+        try empty.link("golden.json", to: Self.root + "/tiny/golden.json")
+        try empty.write("golden.safetensors", rawSafetensors("{}"))
+        #expect { try Self.verify(empty) } throws: { "\($0)".contains("no quantity") }
+    }
+
+    /// The epsilon of the latent norms is the file's, whatever the options say; another one is noticed.
+    @Test func theLatentEpsilonIsTheFiles() throws {
+        let folder = try TemporaryDirectory()
+        try Self.changed([:], in: folder)
+        var options = LoadOptions(threads: 1)
+        options.latentNormEpsilon = 1e-2
+        #expect(try GoldenVerifier(directory: folder.path).verify(options: options).passed)
+        let text = try String(contentsOfFile: folder.file("golden.json"), encoding: .utf8)
+        try FileManager.default.removeItem(atPath: folder.file("golden.json"))
+        var other = try #require(JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+        other["eps"] = [
+            "rms_norm": 1e-5, "index_k_norm": 1e-6, "q_a_layernorm": 1e-3, "kv_a_layernorm": 1e-3,
+        ]
+        try folder.write("golden.json", Array(JSONSerialization.data(withJSONObject: other)))
+        #expect(try !Self.verify(folder).passed)
     }
 }

@@ -18,6 +18,11 @@ public struct GoldenVerifier {
     public init(directory: String) throws(InputError) {
         self.directory = directory
         goldens = try GoldenFile.read(path: directory + "/golden.safetensors")
+        guard !goldens.isEmpty else {
+            throw InputError(
+                .badInput, file: directory + "/golden.safetensors", found: "no quantity in it",
+                expected: "what there is to compare")
+        }
         settings = try GoldenSettings.load(path: directory + "/golden.json")
     }
 
@@ -32,7 +37,13 @@ public struct GoldenVerifier {
         let folders = try checkpointFolders()
         let model = try load(folders.main, options: options)
         try computeAll(with: GoldenReproduction(model), vocabulary: model.configuration, into: &computed)
-        if goldens["fp8.dequant.logits"] != nil, let twin = folders.fp8Twin {
+        if goldens["fp8.dequant.logits"] != nil {
+            guard let twin = folders.fp8Twin else {
+                throw InputError(
+                    .noSuchFile, file: directory, subject: "fp8.dequant.logits",
+                    found: "no checkpoint in fp8/",
+                    expected: "the FP8 twin that it belongs to")
+            }
             let reproduction = GoldenReproduction(try load(twin, options: options))
             let ids = try tokens("long.input_ids", model.configuration)
             computed["fp8.dequant.logits"] =
@@ -42,9 +53,7 @@ public struct GoldenVerifier {
     }
 
     private func row(_ quantity: String, computed: [String: GoldenArray]) -> GoldenReport.Row? {
-        guard !GoldenVerifier.inputs.contains(where: { quantity.hasSuffix($0) }),
-            let expected = goldens[quantity]
-        else { return nil }
+        guard !GoldenVerifier.isInput(quantity), let expected = goldens[quantity] else { return nil }
         guard let found = computed[quantity] else {
             return GoldenReport.Row(
                 quantity: quantity, outcome: .notCovered, largestError: nil, tolerance: nil,
@@ -59,6 +68,8 @@ public struct GoldenVerifier {
         ".input_ids", "decode.prompt", "decode.forced", "greedy.prompt", "mtp.tokens", "mtp.prev_hidden",
         "fp8.gemm.input",
     ]
+
+    private static func isInput(_ quantity: String) -> Bool { inputs.contains { quantity.hasSuffix($0) } }
 
     private func checkpointFolders() throws(InputError) -> (main: String, fp8Twin: String?) {
         let (bf16, fp8) = (directory + "/bf16", directory + "/fp8")
@@ -83,28 +94,41 @@ public struct GoldenVerifier {
         with reproduction: GoldenReproduction, vocabulary: GLMConfiguration,
         into computed: inout [String: GoldenArray]
     ) throws(InputError) {
-        for prefix in ["short", "long"] where goldens[prefix + ".input_ids"] != nil {
+        for prefix in ["short", "long"] where holds(prefix + ".") {
             let ids = try tokens(prefix + ".input_ids", vocabulary)
             computed.merge(reproduction.prompt(ids, prefix: prefix, withCaches: true)) { $1 }
         }
-        if goldens["decode.prompt"] != nil {
+        if holds("decode.") {
             let prompt = try tokens("decode.prompt", vocabulary)
-            let forced = try tokens("decode.forced", vocabulary)
+            let forced = try tokens("decode.forced", vocabulary, after: prompt.count)
             computed.merge(reproduction.decode(prompt: prompt, forced: forced)) { $1 }
         }
-        if goldens["greedy.prompt"] != nil, let wanted = goldens["greedy.tokens"]?.shape.first {
+        if holds("greedy.") {
             let prompt = try tokens("greedy.prompt", vocabulary)
+            let steps = try draftSteps(vocabulary)
+            let wanted = try tokens("greedy.tokens", vocabulary, after: prompt.count + (steps ?? 0)).count
             computed.merge(reproduction.greedy(prompt: prompt, count: wanted)) { $1 }
-            if let rounds = goldens["spec.rounds"]?.shape, rounds.count == 2, rounds[1] >= 3 {
-                let played = reproduction.speculation(prompt: prompt, steps: rounds[1] - 2, count: wanted)
-                computed.merge(played) { $1 }
+            if let steps {
+                computed.merge(reproduction.speculation(prompt: prompt, steps: steps, count: wanted)) { $1 }
             }
         }
-        if goldens["mtp.tokens"] != nil, vocabulary.nextTokenLayerCount > 0 {
+        if holds("mtp."), vocabulary.nextTokenLayerCount > 0 {
             let ids = try tokens("mtp.tokens", vocabulary)
             let hidden = try previousHidden(rows: ids.count - 1, width: vocabulary.hiddenSize)
             computed.merge(reproduction.nextToken(tokens: ids, previousHidden: hidden)) { $1 }
         }
+    }
+
+    /// Draft steps of a round, whose row is root, drafts and accepted count; nil without rounds or without MTP layer.
+    private func draftSteps(_ configuration: GLMConfiguration) throws(InputError) -> Int? {
+        let name = "spec.rounds"
+        guard let shape = goldens[name]?.shape, configuration.nextTokenLayerCount > 0 else { return nil }
+        guard shape.count == 2, (3...66).contains(shape[1]) else {
+            throw InputError(
+                .badInput, file: directory + "/golden.safetensors", subject: name, found: "shape \(shape)",
+                expected: "I32 [rounds, 2 + draft steps], 1 to 64 steps")
+        }
+        return shape[1] - 2
     }
 
     private func previousHidden(rows: Int, width: Int) throws(InputError) -> Tensor {
@@ -119,8 +143,17 @@ public struct GoldenVerifier {
         return Tensor(shape: array.shape, values: values)
     }
 
+    /// Whether there is a quantity of this group to compare; then its inputs must be there too.
+    private func holds(_ group: String) -> Bool {
+        goldens.keys.contains { $0.hasPrefix(group) && !GoldenVerifier.isInput($0) }
+    }
+
     /// Token ids of a golden file are input like any other: checked before they index anything.
-    private func tokens(_ name: String, _ configuration: GLMConfiguration) throws(InputError) -> [Int32] {
+    ///
+    /// - Parameter earlier: tokens that precede them in the context.
+    private func tokens(
+        _ name: String, _ configuration: GLMConfiguration, after earlier: Int = 0
+    ) throws(InputError) -> [Int32] {
         let file = directory + "/golden.safetensors"
         guard let array = goldens[name], case .integer(let ids) = array.values, !ids.isEmpty,
             array.shape.count == 1
@@ -128,12 +161,15 @@ public struct GoldenVerifier {
             throw InputError(
                 .badInput, file: file, subject: name, found: "no list of token ids", expected: "I32 [tokens]")
         }
-        guard ids.allSatisfy({ (0..<configuration.vocabularySize).contains(Int($0)) }),
-            ids.count <= configuration.maximumPositions
-        else {
+        guard ids.allSatisfy({ (0..<configuration.vocabularySize).contains(Int($0)) }) else {
             throw InputError(
-                .badInput, file: file, subject: name, found: "ids outside the model's vocabulary or context",
+                .badInput, file: file, subject: name, found: "ids outside the model's vocabulary",
                 expected: "ids below \(configuration.vocabularySize)")
+        }
+        guard ids.count <= configuration.maximumPositions - earlier else {
+            throw InputError(
+                .badInput, file: file, subject: name, found: "\(earlier + ids.count) tokens in all",
+                expected: "at most \(configuration.maximumPositions), the model's max_position_embeddings")
         }
         return ids
     }
