@@ -28,15 +28,11 @@ public struct GLM: Sendable {
     package let model: LanguageModel
     private let engine: InferenceEngine<LanguageModel>
 
-    private init(
-        model: LanguageModel, tokenizer: Tokenizer, defaults: GenerationDefaults,
-        scheduling: Scheduler.Options
-    ) {
+    private init(model: LanguageModel, documents: ModelDocuments, scheduling: Scheduler.Options) {
         self.model = model
-        self.tokenizer = tokenizer
-        self.defaults = defaults
-        endTokens = (defaults.endTokens ?? model.configuration.endOfSequenceTokens.map { Int32($0) })
-            .filter { $0 < model.configuration.vocabularySize }
+        tokenizer = documents.tokenizer
+        defaults = documents.defaults
+        endTokens = documents.endTokens
         engine = InferenceEngine(runner: model, options: scheduling)
     }
 }
@@ -56,32 +52,42 @@ extension GLM {
         scheduling: SchedulingOptions = SchedulingOptions(),
         progress: (@Sendable (LoadProgress) -> Void)? = nil
     ) async throws(InputError) -> GLM {
-        let result = await withCheckedContinuation { continuation in
-            startThread {
-                continuation.resume(
-                    returning: Result { () throws(InputError) in
-                        try loadBlocking(directory, options, scheduling, progress)
-                    })
-            }
+        try await onThreadOfItsOwn { () throws(InputError) in
+            // The small files first: their mistakes are found without touching the weights.
+            try loadBlocking(ModelDocuments(directory: directory, options: options), scheduling, progress)
         }
-        return try result.get()
+    }
+
+    /// Loads the weights that belong to `documents`, as ``load(directory:options:scheduling:progress:)`` does.
+    package static func load(
+        _ documents: ModelDocuments, scheduling: SchedulingOptions = SchedulingOptions(),
+        progress: (@Sendable (LoadProgress) -> Void)? = nil
+    ) async throws(InputError) -> GLM {
+        try await onThreadOfItsOwn { () throws(InputError) in
+            try loadBlocking(documents, scheduling, progress)
+        }
     }
 
     private static func loadBlocking(
-        _ directory: String, _ options: LoadOptions, _ scheduling: SchedulingOptions,
+        _ documents: ModelDocuments, _ scheduling: SchedulingOptions,
         _ progress: (@Sendable (LoadProgress) -> Void)?
     ) throws(InputError) -> GLM {
-        // The small files first: their mistakes are found without touching the weights. A folder that is no model lacks
-        // config.json, which is the best thing to say about it.
-        _ = try GLMConfiguration.load(path: directory + "/config.json")
-        let tokenizer = try Tokenizer.load(path: directory + "/tokenizer.json")
-        let defaults = try GenerationDefaults.load(directory: directory)
-        let model = try LanguageModel.load(directory: directory, options: options, progress: progress)
+        let model = try LanguageModel.load(
+            directory: documents.directory, options: documents.options, progress: progress)
         return GLM(
-            model: model, tokenizer: tokenizer, defaults: defaults,
+            model: model, documents: documents,
             scheduling: Scheduler.Options(
                 prefillChunk: max(1, scheduling.prefillChunk),
                 maximumSequences: max(1, scheduling.maximumSequences)))
+    }
+
+    private static func onThreadOfItsOwn(
+        _ body: @escaping @Sendable () throws(InputError) -> GLM
+    ) async throws(InputError) -> GLM {
+        let result = await withCheckedContinuation { continuation in
+            startThread { continuation.resume(returning: Result { () throws(InputError) in try body() }) }
+        }
+        return try result.get()
     }
 }
 
@@ -110,8 +116,7 @@ extension GLM {
         tokens: [Int32], options: GenerationOptions = GenerationOptions()
     ) async throws(InputError) -> Generation {
         guard options.stopStrings.allSatisfy({ !$0.isEmpty }) else {
-            throw InputError(
-                .usage, subject: "stop", found: "an empty text", expected: "at least one character")
+            throw GenerationOptions.emptyStopString
         }
         var sampling = options.sampling ?? defaults.sampling
         if sampling.seed == nil { sampling.seed = UInt64.random(in: .min ... .max) }

@@ -24,12 +24,10 @@ extension GenerationDefaults {
     /// Reads `generation_config.json` of a model's folder; GLM's recommendation if there is none.
     /// - Throws: as ``load(path:)``.
     package static func load(directory: String) throws(InputError) -> GenerationDefaults {
-        do throws(InputError) {
-            return try load(path: directory + "/generation_config.json")
-        } catch {
-            guard error.kind == .noSuchFile else { throw error }
-            return GenerationDefaults()
-        }
+        // A link to nothing is there: without the file, answers would end at other tokens.
+        let name = "generation_config.json"
+        guard try Directory.names(in: directory).contains(name) else { return GenerationDefaults() }
+        return try load(path: directory + "/" + name)
     }
 
     /// Reads a `generation_config.json`.

@@ -1,4 +1,5 @@
 public import GLMDecoding
+package import GLMFiles
 
 /// What a request asks for.
 public struct GenerationOptions: Sendable, Equatable {
@@ -21,6 +22,11 @@ public struct GenerationOptions: Sendable, Equatable {
         self.maximumTokens = maximumTokens
         self.stopStrings = stopStrings
         self.hidesSpecialTokens = hidesSpecialTokens
+    }
+
+    /// Every text ends with an empty one.
+    package static var emptyStopString: InputError {
+        InputError(.usage, subject: "stop", found: "an empty text", expected: "at least one character")
     }
 }
 

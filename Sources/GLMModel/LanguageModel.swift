@@ -63,9 +63,11 @@ package final class LanguageModel: Sendable {
         cacheLayout = CacheLayout(configuration, layers: 0..<configuration.layerCount)
     }
 
-    private static func contextSize(_ wanted: Int?, _ configuration: GLMConfiguration) throws(InputError)
-        -> Int
-    {
+    /// Tokens a sequence may hold when `wanted` are asked for; nil is all that the model was made for.
+    /// - Throws: an `InputError` of kind `usage` for none, or for more than that.
+    package static func contextSize(
+        _ wanted: Int?, _ configuration: GLMConfiguration
+    ) throws(InputError) -> Int {
         let longest = configuration.maximumPositions
         guard let wanted else { return longest }
         guard (1...longest).contains(wanted) else {

@@ -68,11 +68,13 @@ public struct Tokenizer: Sendable {
 
     /// The ids of UTF-8 text.
     ///
-    /// - Parameter source: names the text in errors.
-    /// - Throws: `badInput` with the byte offset when the bytes are not UTF-8 or a pre-token is longer than
-    ///   ``longestPreToken``.
+    /// - Parameters:
+    ///   - source: names the text in errors.
+    ///   - limit: most ids, a model's context; a longer text is refused where it exceeds them, without encoding the rest.
+    /// - Throws: `badInput` with the byte offset when the bytes are not UTF-8, a pre-token is longer than
+    ///   ``longestPreToken``, or there are more than `limit` ids.
     public func encode(
-        bytes: [UInt8], source: String? = nil, specialTokens: SpecialTokens
+        bytes: [UInt8], source: String? = nil, specialTokens: SpecialTokens, limit: Int = .max
     ) throws(InputError) -> [Int32] {
         if let offset = UTF8Check.firstError(in: bytes.span) {
             throw InputError(
@@ -80,7 +82,8 @@ public struct Tokenizer: Sendable {
                 found: "a byte sequence that is not UTF-8 (0x\(String(bytes[offset], radix: 16)) …)",
                 expected: "UTF-8 text", remedy: "convert the text, for example with iconv")
         }
-        return try encode(bytes, markup: specialTokens == .parse ? [0..<bytes.count] : [], source: source)
+        return try encode(
+            bytes, markup: specialTokens == .parse ? [0..<bytes.count] : [], source: source, limit: limit)
     }
 
     /// The ids of a prompt: its parts are one text, and added tokens are recognised in its markup alone.
@@ -116,18 +119,18 @@ public struct Tokenizer: Sendable {
 extension Tokenizer {
     /// - Parameter markup: ascending, where added tokens are recognised.
     private func encode(
-        _ bytes: [UInt8], markup: [Range<Int>], source: String?
+        _ bytes: [UInt8], markup: [Range<Int>], source: String?, limit: Int = .max
     ) throws(InputError) -> [Int32] {
         let text = bytes.span
         var ids: [Int32] = []
         var workspace = MergeWorkspace()
         var offset = 0
         for match in addedTokens(in: markup, of: text) {
-            try encode(offset..<match.range.lowerBound, of: text, source, &workspace, into: &ids)
+            try encode(offset..<match.range.lowerBound, of: text, source, limit, &workspace, into: &ids)
             ids.append(match.id)
             offset = match.range.upperBound
         }
-        try encode(offset..<bytes.count, of: text, source, &workspace, into: &ids)
+        try encode(offset..<bytes.count, of: text, source, limit, &workspace, into: &ids)
         return ids
     }
 
@@ -151,8 +154,8 @@ extension Tokenizer {
 
     /// Encodes text between two added tokens.
     private func encode(
-        _ section: Range<Int>, of text: Span<UInt8>, _ source: String?, _ workspace: inout MergeWorkspace,
-        into ids: inout [Int32]
+        _ section: Range<Int>, of text: Span<UInt8>, _ source: String?, _ limit: Int,
+        _ workspace: inout MergeWorkspace, into ids: inout [Int32]
     ) throws(InputError) {
         // The pattern's look-ahead sees the end of the section as the end of the text.
         let visible = text.extracting(..<section.upperBound)
@@ -168,8 +171,15 @@ extension Tokenizer {
                 workspace.load(start..<end, of: visible, byteIDs: byteIDs)
                 merges.merge(&workspace, into: &ids)
             }
+            guard ids.count <= limit else { throw Tokenizer.tooMany(limit, before: end, source) }
             start = end
         }
+    }
+
+    private static func tooMany(_ limit: Int, before end: Int, _ source: String?) -> InputError {
+        InputError(
+            .badInput, file: source, subject: "byte \(end)", found: "more than \(limit) tokens before it",
+            expected: "at most \(limit), the context", remedy: "shorten the text or raise --ctx-size")
     }
 
     private static func tooLong(_ range: Range<Int>, _ source: String?) -> InputError {

@@ -41,17 +41,21 @@ struct ChatCommand: AsyncParsableCommand {
             return try ToolDefinition.list(
                 json: source.readAll(limit: PromptOptions.limit), source: source.name)
         }
-        let loaded = try await LoadedModel.load(model)
+        guard message != "" else {
+            throw InputError(.badInput, subject: "--message", found: "an empty text", expected: "a message")
+        }
+        let messages = system.map { [ChatMessage(.system, $0)] } ?? []
+        let style = ConversationStyle(tools: definitions ?? [], thinking: thinking)
+        let prepared = try PreparedModel(model)
+        // In a conversation a greeting stands for the first message: options that are wrong are so for all of them.
+        let first = messages + [ChatMessage(.user, message ?? "Hi")]
+        try prepared.check(style.prompt(first, prepared.documents.tokenizer), sampling)
         var conversation = Conversation(
-            loaded: loaded, sampling: sampling, tools: definitions ?? [], thinking: thinking,
-            verbose: model.verbose,
-            messages: system.map { [ChatMessage(.system, $0)] } ?? [])
+            loaded: try await prepared.load(), sampling: sampling, style: style, verbose: model.verbose,
+            messages: messages)
         guard let message else {
             try await talk(&conversation, interrupts)
             return
-        }
-        guard !message.isEmpty else {
-            throw InputError(.badInput, subject: "--message", found: "an empty text", expected: "a message")
         }
         let turn = try await conversation.answer(message, interrupts: interrupts, streams: !json)
         if json { try Console.output(turn.json.text(.compact) + "\n") }

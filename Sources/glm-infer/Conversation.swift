@@ -2,24 +2,35 @@ internal import GLMFiles
 internal import GLMInference
 internal import GLMText
 
+/// What every prompt of a conversation has in common.
+struct ConversationStyle {
+    var tools: [ToolDefinition]
+    var thinking: Bool
+
+    /// The prompt that asks for what comes after `messages`.
+    func prompt(_ messages: [ChatMessage], _ tokenizer: Tokenizer) throws(InputError) -> [Int32] {
+        try tokenizer.encode(
+            ChatTemplate().render(
+                messages, tools: tools,
+                options: ChatTemplate.Options(enableThinking: thinking ? nil : false)))
+    }
+}
+
 /// What was said so far, and how it goes on.
 struct Conversation {
     let loaded: LoadedModel
     let sampling: SamplingOptions
-    let tools: [ToolDefinition]
-    let thinking: Bool
+    let style: ConversationStyle
     let verbose: Bool
     private(set) var messages: [ChatMessage]
 
     init(
-        loaded: LoadedModel, sampling: SamplingOptions, tools: [ToolDefinition], thinking: Bool,
-        verbose: Bool,
+        loaded: LoadedModel, sampling: SamplingOptions, style: ConversationStyle, verbose: Bool,
         messages: [ChatMessage]
     ) {
         self.loaded = loaded
         self.sampling = sampling
-        self.tools = tools
-        self.thinking = thinking
+        self.style = style
         self.verbose = verbose
         self.messages = messages
     }
@@ -38,7 +49,7 @@ struct Conversation {
         messages.append(ChatMessage(.user, text))
         do throws(InputError) {
             let turn = try await next(interrupts, streams: streams)
-            messages.append(turn.message(thinking: thinking))
+            messages.append(turn.message(thinking: style.thinking))
             return turn
         } catch {
             messages.removeLast()
@@ -47,11 +58,9 @@ struct Conversation {
     }
 
     private func next(_ interrupts: Interrupts, streams: Bool) async throws(InputError) -> Turn {
-        let parts = ChatTemplate().render(
-            messages, tools: tools, options: ChatTemplate.Options(enableThinking: thinking ? nil : false))
-        let prompt = try loaded.model.tokenizer.encode(parts)
+        let prompt = try style.prompt(messages, loaded.model.tokenizer)
         let answer = try await Answer.start(prompt, loaded.model, sampling, verbose: verbose)
-        var shown = StyledReasoning(isStyled: streams && thinking && Console.outputIsTerminal)
+        var shown = StyledReasoning(isStyled: streams && style.thinking && Console.outputIsTerminal)
         let completion = try await interrupts.handling({ answer.generation.cancel() }) {
             () throws(InputError) in
             try await answer.collect { text throws(InputError) in

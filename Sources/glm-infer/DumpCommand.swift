@@ -19,10 +19,11 @@ struct DumpCommand: ParsableCommand {
 
     func run() throws {
         let (bytes, source) = try prompt.load()
-        let directory = try model.directory()
-        let tokenizer = try Tokenizer.load(path: directory + "/tokenizer.json")
-        let tokens = try tokenizer.encode(bytes: bytes, source: source, specialTokens: .parse)
-        let dump = try GoldenDump(modelDirectory: directory, options: model.loadOptions())
+        let documents = try PreparedModel(model).documents
+        let tokens = try documents.tokenizer.encode(
+            bytes: bytes, source: source, specialTokens: .parse, limit: documents.contextSize)
+        try GoldenDump.check(tokens, documents.configuration, contextSize: documents.contextSize)
+        let dump = try GoldenDump(modelDirectory: documents.directory, options: documents.options)
         try dump.write(prompt: tokens, to: out)
         Console.note("wrote the intermediates of \(tokens.count) tokens to \(out)\n")
     }

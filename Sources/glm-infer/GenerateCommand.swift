@@ -26,11 +26,14 @@ struct GenerateCommand: AsyncParsableCommand {
     var json = false
 
     func run() async throws {
-        // What can be refused without a model is refused before one is loaded.
+        // What can be refused without weights is refused before they are read.
         let (bytes, source) = try prompt.load()
         let profile = profiling.isWanted ? Profile() : nil
-        let loaded = try await LoadedModel.load(model, profile: profile)
-        let tokens = try loaded.model.tokenizer.encode(bytes: bytes, source: source, specialTokens: .parse)
+        let prepared = try PreparedModel(model, profile: profile)
+        let tokens = try prepared.documents.tokenizer.encode(
+            bytes: bytes, source: source, specialTokens: .parse, limit: prepared.documents.contextSize)
+        try prepared.check(tokens, sampling)
+        let loaded = try await prepared.load()
         let answer = try await Answer.start(tokens, loaded.model, sampling, verbose: model.verbose)
         let completion = try await answer.collect { text throws(InputError) in
             if !json { try Console.output(text) }

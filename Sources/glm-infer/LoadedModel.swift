@@ -4,25 +4,37 @@ internal import GLMKernels
 internal import GLMModel
 internal import GLMSynthesis
 
-/// A model as the command line loads it.
-struct LoadedModel {
-    var model: GLM
+/// A model of which the small files are read: what cannot be answered is refused here, before the weights are read.
+struct PreparedModel {
+    let options: ModelOptions
+    let documents: ModelDocuments
     /// How long that took.
-    var loading: Duration
+    private let reading: Duration
 
-    /// Loads what `options` name, with a progress bar on a terminal; `profile` receives its forward passes.
-    static func load(_ options: ModelOptions, profile: Profile? = nil) async throws(InputError) -> LoadedModel
-    {
+    /// Reads the small files of what `options` name; `profile` will receive the model's forward passes.
+    init(_ options: ModelOptions, profile: Profile? = nil) throws(InputError) {
         let clock = ContinuousClock()
         let start = clock.now
-        let directory = try options.directory()
+        self.options = options
         var loading = try options.loadOptions()
         loading.profile = profile
-        let bar = ProgressBar()
-        defer { bar.clear() }
-        let model = try await GLM.load(
-            directory: directory, options: loading, progress: { bar.show($0) })
-        if options.verbose { Console.note("model: \(directory)\n") }
+        documents = try ModelDocuments(directory: options.directory(), options: loading)
+        reading = start.duration(to: clock.now)
+    }
+
+    /// - Throws: an `InputError` if the prompt cannot be answered as the options ask.
+    func check(_ prompt: [Int32], _ sampling: SamplingOptions) throws(InputError) {
+        try documents.check(
+            prompt: prompt, sampling: sampling.parameters(over: documents.defaults.sampling),
+            maximumTokens: sampling.maximumTokens)
+        guard sampling.stop.allSatisfy({ !$0.isEmpty }) else { throw GenerationOptions.emptyStopString }
+    }
+
+    /// Reads the weights, with a progress bar on a terminal.
+    func load() async throws(InputError) -> LoadedModel {
+        let clock = ContinuousClock()
+        let start = clock.now
+        if options.verbose { Console.note("model: \(documents.directory)\n") }
         if options.lazy {
             Console.note("weights are read when needed, and not checked beforehand (--lazy)\n")
         }
@@ -30,8 +42,18 @@ struct LoadedModel {
             Console.note(
                 "matrix products by OpenBLAS: last bits depend on the batch and the library (--gemm)\n")
         }
-        return LoadedModel(model: model, loading: start.duration(to: clock.now))
+        let bar = ProgressBar()
+        defer { bar.clear() }
+        let model = try await GLM.load(documents, progress: { bar.show($0) })
+        return LoadedModel(model: model, loading: reading + start.duration(to: clock.now))
     }
+}
+
+/// A model as the command line loads it.
+struct LoadedModel {
+    var model: GLM
+    /// How long that took.
+    var loading: Duration
 }
 
 extension ModelOptions {

@@ -88,7 +88,8 @@ import Testing
         let folder = try TemporaryDirectory()
         try Self.changed(["long.novelty": (.float32, [1], [0, 0, 0, 0])], in: folder)
         let report = try Self.verify(folder)
-        let before = try GoldenVerifier(directory: Self.root + "/tiny").verify(options: LoadOptions(threads: 1))
+        let before = try GoldenVerifier(directory: Self.root + "/tiny").verify(
+            options: LoadOptions(threads: 1))
         #expect(report.passed && report.notCovered == before.notCovered + 1)
         let empty = try TemporaryDirectory()
         try empty.link("bf16", to: Self.root + "/tiny/bf16")

@@ -121,4 +121,15 @@ struct TokenizerTests {
             _ = try tokenizer.encode(longest + "\u{378}", specialTokens: .asText)
         }
     }
+
+    @Test func aTextOfMoreTokensThanTheLimitIsRefusedWhereItExceedsIt() throws {
+        let tokenizer = try Fixture.tokenizer()
+        let bytes = Array("one two three four five".utf8)
+        let ids = try tokenizer.encode(bytes: bytes, specialTokens: .parse)
+        #expect(try tokenizer.encode(bytes: bytes, specialTokens: .parse, limit: ids.count) == ids)
+        expectRefused(containing: "prompt.txt", "more than \(ids.count - 1) tokens") {
+            _ = try tokenizer.encode(
+                bytes: bytes, source: "prompt.txt", specialTokens: .parse, limit: ids.count - 1)
+        }
+    }
 }

@@ -30,7 +30,7 @@ public struct GoldenDump {
     /// `greedy.*` of a greedy continuation.
     /// - Throws: `InputError` for an empty or too long prompt, ids outside the vocabulary, or a failing disk.
     public func write(prompt: [Int32], to directory: String) throws(InputError) {
-        try check(prompt)
+        try GoldenDump.check(prompt, model.configuration, contextSize: model.contextSize)
         let reproduction = GoldenReproduction(model)
         var arrays = reproduction.prompt(prompt, prefix: "long", withCaches: true)
         arrays["long.input_ids"] = ids(prompt)
@@ -53,34 +53,29 @@ public struct GoldenDump {
         GoldenArray(shape: [tokens.count], values: .integer(tokens))
     }
 
-    private func check(_ prompt: [Int32]) throws(InputError) {
-        let configuration = model.configuration
+    /// - Throws: `InputError` for a prompt that `write(prompt:to:)` refuses, without the model.
+    package static func check(
+        _ prompt: [Int32], _ configuration: GLMConfiguration, contextSize: Int
+    ) throws(InputError) {
         guard !prompt.isEmpty else {
             throw InputError(.badInput, subject: "prompt", found: "no tokens", expected: "at least one")
         }
-        guard prompt.count + GoldenDump.greedyTokens <= model.contextSize else {
+        guard prompt.count <= contextSize - greedyTokens else {
             throw InputError(
                 .badInput, subject: "prompt", found: "\(prompt.count) tokens",
-                expected:
-                    "at most \(model.contextSize - GoldenDump.greedyTokens), the context less the greedy tokens"
-            )
+                expected: "at most \(contextSize - greedyTokens), the context less the greedy tokens")
         }
-        guard let outside = prompt.first(where: { !(0..<configuration.vocabularySize).contains(Int($0)) })
-        else {
-            return try checkSize(rows: prompt.count)
+        if let outside = prompt.first(where: { !(0..<configuration.vocabularySize).contains(Int($0)) }) {
+            throw InputError(
+                .badInput, subject: "prompt", found: "token \(outside)",
+                expected: "ids below \(configuration.vocabularySize)")
         }
-        throw InputError(
-            .badInput, subject: "prompt", found: "token \(outside)",
-            expected: "ids below \(configuration.vocabularySize)")
-    }
-
-    private func checkSize(rows: Int) throws(InputError) {
-        let configuration = model.configuration
+        let rows = prompt.count
         let perRow =
             4 * (2 * configuration.layerCount + 3) * configuration.hiddenSize + 4
             * configuration.vocabularySize
             + configuration.layerCount * (5 * rows + 4 * configuration.routedExpertCount)
-        guard perRow < GoldenDump.mostBytes / rows else {
+        guard perRow < mostBytes / rows else {
             throw InputError(
                 .badInput, subject: "prompt",
                 found: "\(rows) tokens, whose intermediates take more than 4 GiB",
