@@ -36,6 +36,7 @@ extension Kernels {
         withPacked(query: query, heads: heads, width: width) { packed, panel in
             for start in stride(from: range.lowerBound, to: range.upperBound, by: 4) {
                 let end = min(range.upperBound, start + 4)
+                prefetchRows(keys, end..<min(range.upperBound, end + 4), width: width)
                 fillPanel(keys, start..<end, width: width, panel)
                 var job = packed
                 job.y = output + start
@@ -43,6 +44,14 @@ extension Kernels {
                 job.rows = end - start
                 runTiles(&job)
             }
+        }
+    }
+
+    /// Rows that are gathered from anywhere are asked for before they are needed.
+    private func prefetchRows(_ keys: KeyRows, _ range: Range<Int>, width: Int) {
+        for index in range {
+            let row = UnsafeRawPointer(keys.row(index))
+            for line in stride(from: 0, to: width * 4, by: 64) { prefetch(row + line) }
         }
     }
 

@@ -116,7 +116,9 @@ public struct LatentAttention: Sendable {
     /// either way.
     private func headParts(rows: Int) -> [Range<Int>] {
         let threads = compute.pool.threads
-        let parts = rows >= 2 * threads ? 1 : min(heads, (2 * threads + rows - 1) / max(rows, 1))
+        // The fewest parts that give every thread the same number of pieces: each part gathers the rows again.
+        let parts =
+            (1...max(1, min(heads, threads))).first { rows * $0 % threads == 0 || rows >= 4 * threads } ?? 1
         let size = (heads + parts - 1) / parts
         return stride(from: 0, to: heads, by: size).map { $0..<min(heads, $0 + size) }
     }
