@@ -10,6 +10,7 @@
 @_exported public import enum GLMKernels.Float8E4M3
 @_exported public import enum GLMKernels.InstructionSet
 @_exported public import struct GLMKernels.Kernels
+@_exported public import enum GLMKernels.ProductArithmetic
 @_exported public import class GLMKernels.ThreadPool
 @_exported public import struct GLMTensor.Tensor
 @_exported public import struct GLMWeights.WeightMatrix

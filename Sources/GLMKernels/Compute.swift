@@ -38,27 +38,44 @@ public final class Compute: Sendable {
     /// The threads they are spread over.
     public let pool: ThreadPool
     /// Memory for packed tokens, kept between calls.
-    private let spare = Mutex<PackBuffer?>(nil)
+    let spare = Mutex<PackBuffer?>(nil)
 
     /// Takes the products of several tokens, when given: results then depend on the batch.
     public let blas: OpenBLAS?
     /// Receives the work of every product, when given.
     public let profile: Profile?
 
+    /// What the products do to their inputs.
+    public let arithmetic: ProductArithmetic
+
     /// Loops of one level on the threads of one pool.
-    public init(kernels: Kernels, pool: ThreadPool, blas: OpenBLAS? = nil, profile: Profile? = nil) {
+    public init(
+        kernels: Kernels, pool: ThreadPool, blas: OpenBLAS? = nil, profile: Profile? = nil,
+        arithmetic: ProductArithmetic = .float32
+    ) {
         self.kernels = kernels
         self.pool = pool
         self.blas = blas
         self.profile = profile
+        self.arithmetic = arithmetic
     }
 
-    /// All groups in one parallel region, cut along weight rows. Groups without tokens or rows cost nothing.
+    /// All groups in one parallel region, in the arithmetic of this machine or the one given. Groups without
+    /// tokens or rows cost nothing.
+    public func product(_ groups: [ProductGroup], arithmetic: ProductArithmetic? = nil) {
+        profile?.add(groups.reduce(.none) { $0 + $1.work })
+        switch arithmetic ?? self.arithmetic {
+        case .float32: float32Product(groups)
+        case .bfloat16: bfloat16Product(groups)
+        case .w8a8: quantizedProduct(groups)
+        }
+    }
+
+    /// All groups in one parallel region, cut along weight rows.
     ///
     /// Groups of many tokens are packed first, in a region of their own, so that their tokens are rearranged
     /// once and not by every piece; up to 32 MB of memory are kept for that.
-    public func product(_ groups: [ProductGroup]) {
-        profile?.add(groups.reduce(.none) { $0 + $1.work })
+    func float32Product(_ groups: [ProductGroup]) {
         if let blas { return product(groups, by: blas) }
         multiply(groups)
     }

@@ -7,7 +7,7 @@ package import GLMWeights
 ///
 /// Source: specification §3.
 package struct DecoderLayer: Sendable {
-    enum FeedForward: Sendable {
+    package enum FeedForward: Sendable {
         case dense(GatedMLP)
         case sparse(MixtureOfExperts)
     }
@@ -15,7 +15,7 @@ package struct DecoderLayer: Sendable {
     package let inputNorm: RMSNorm
     package let attention: SparseAttention
     let attentionNorm: RMSNorm
-    let feedForward: FeedForward
+    package let feedForward: FeedForward
     let compute: Compute
 
     /// Reads `model.layers.{layer}.*`.

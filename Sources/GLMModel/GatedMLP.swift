@@ -9,7 +9,7 @@ public import GLMWeights
 public struct GatedMLP: Sendable {
     let gate: Linear
     let up: Linear
-    let down: Linear
+    package let down: Linear
 
     /// Reads `gate_proj`, `up_proj` and `down_proj`.
     package init(weights: WeightScope, hidden: Int, intermediate: Int, compute: Compute) throws(InputError) {
@@ -55,6 +55,7 @@ extension Compute {
         let width = gateUp.width / 2
         return unsafe mapRows(of: gateUp, width: width) { input, output in
             unsafe kernels.siluMultiply(gate: input, up: input + width, count: width, output: output)
+            unsafe store(output, count: width)
         }
     }
 
@@ -68,6 +69,7 @@ extension Compute {
                 forEachRow(x.rowCount) { row in
                     let offset = row * x.width
                     unsafe kernels.add(sum + offset, y + offset, count: x.width, output: sum + offset)
+                    unsafe store(sum + offset, count: x.width)
                 }
             }
         }

@@ -26,10 +26,11 @@ package final class LanguageModel: Sendable {
         directory: String, options: LoadOptions, progress: (@Sendable (LoadProgress) -> Void)? = nil
     ) throws(InputError) -> LanguageModel {
         let configuration = try GLMConfiguration.load(path: directory + "/config.json")
+        try options.checkNumerics(configuration)
         let checkpoint = try Checkpoint.open(directory: directory)
         let compute = Compute(
             kernels: .table(options.instructionSet), pool: ThreadPool(threads: options.threads),
-            blas: try options.gemm.library(), profile: options.profile)
+            blas: try options.gemm.library(), profile: options.profile, arithmetic: options.numerics)
         let model = try LanguageModel(
             configuration: configuration, checkpoint: checkpoint, options: options, compute: compute)
         if !options.lazy {

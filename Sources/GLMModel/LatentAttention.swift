@@ -109,6 +109,7 @@ public struct LatentAttention: Sendable {
                 query: query, heads: heads, width: width, latentWidth: latentRank, scale: scale,
                 keys: KeyRows(pages: pages, width: width, positions: positions, count: count),
                 scratch: scratch, output: output)
+            unsafe compute.store(output, count: heads * latentRank)
         }
     }
 

@@ -53,7 +53,9 @@ public struct LightningIndexer: Sendable {
                 weight: weights.vector("k_norm.weight", count: dimension),
                 bias: weights.vector("k_norm.bias", count: dimension),
                 epsilon: LightningIndexer.keyNormEpsilon, compute: compute),
-            headWeights: linear("weights_proj", heads, configuration.hiddenSize),
+            headWeights: Linear(
+                weights.matrix("weights_proj.weight", rows: heads, columns: configuration.hiddenSize),
+                compute: compute, role: .decision),
             ropeDimension: configuration.ropeDimension, topK: configuration.indexTopK, compute: compute)
     }
 
@@ -98,6 +100,7 @@ public struct LightningIndexer: Sendable {
                     .indexRow(layer: layer, position: batch.positions[row])
                 unsafe target.update(from: key + row * dimension, count: dimension)
                 unsafe batch.angles.rotate(target, row: row, kernels: compute.kernels)
+                unsafe compute.store(target, count: dimension)
             }
         }
     }
@@ -112,6 +115,7 @@ public struct LightningIndexer: Sendable {
                     unsafe batch.angles.rotate(
                         base + (row * heads + head) * dimension, row: row, kernels: compute.kernels)
                 }
+                unsafe compute.store(base + row * heads * dimension, count: heads * dimension)
             }
         }
         return queries

@@ -1,5 +1,5 @@
 package import GLMFiles
-package import GLMKernels
+public import GLMKernels
 
 /// How to load a checkpoint.
 public struct LoadOptions: Sendable {
@@ -13,6 +13,8 @@ public struct LoadOptions: Sendable {
     public var lazy: Bool
     /// What multiplies weights by several tokens at once.
     public var gemm: GEMMBackend
+    /// What products do to their inputs.
+    public var numerics: ProductArithmetic
     /// Level of the kernels; results differ between levels in their last bits.
     package var instructionSet: InstructionSet
     /// Receives time and work of every forward pass.
@@ -21,14 +23,40 @@ public struct LoadOptions: Sendable {
     /// - Parameter threads: nil for one a processor this process may run on.
     public init(
         threads: Int? = nil, contextSize: Int? = nil, latentNormEpsilon: Float = 1e-6, lazy: Bool = false,
-        gemm: GEMMBackend = .own
+        gemm: GEMMBackend = .own, numerics: ProductArithmetic = .float32
     ) {
         self.threads = threads ?? ThreadPool.availableProcessors
         self.contextSize = contextSize
         self.latentNormEpsilon = latentNormEpsilon
         self.lazy = lazy
         self.gemm = gemm
+        self.numerics = numerics
         instructionSet = .selected
+    }
+}
+
+extension LoadOptions {
+    /// Refuses numerics that this checkpoint or the other options cannot have.
+    ///
+    /// - Throws: `usage` for `w8a8` without block scales, or with blocks that are not whole groups of 16
+    ///   columns; for OpenBLAS, whose products know Float32 alone, with other numerics.
+    func checkNumerics(_ configuration: GLMConfiguration) throws(InputError) {
+        let subject = "--numerics \(numerics.rawValue)"
+        if numerics != .float32, gemm == .openblas {
+            throw InputError(
+                .usage, subject: subject, found: "--gemm openblas", expected: "the engine's own products")
+        }
+        guard numerics == .w8a8 else { return }
+        guard let block = configuration.weightBlock else {
+            throw InputError(
+                .usage, subject: subject, found: "a checkpoint without quantization_config",
+                expected: "FP8 weights with block scales")
+        }
+        guard block.columns % 16 == 0 else {
+            throw InputError(
+                .usage, subject: subject, found: "blocks of \(block.columns) columns",
+                expected: "a multiple of 16")
+        }
     }
 }
 

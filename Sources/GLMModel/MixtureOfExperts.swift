@@ -115,6 +115,7 @@ public struct MixtureOfExperts: Sendable {
                         }
                         unsafe compute.kernels.add(
                             target, shared + token * width, count: width, output: target)
+                        unsafe compute.store(target, count: width)
                     }
                 }
             }

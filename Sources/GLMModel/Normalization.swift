@@ -23,6 +23,7 @@ package struct RMSNorm: Sendable {
                 guard let weight = weight.baseAddress else { return }
                 unsafe compute.kernels.rmsNorm(
                     input, weight: weight, epsilon: epsilon, count: x.width, output: output)
+                unsafe compute.store(output, count: x.width)
             }
         }
     }
@@ -54,6 +55,7 @@ package struct LayerNorm: Sendable {
                     guard let weight = weight.baseAddress, let bias = bias.baseAddress else { return }
                     unsafe compute.kernels.layerNorm(
                         input, weight: weight, bias: bias, epsilon: epsilon, count: x.width, output: output)
+                    unsafe compute.store(output, count: x.width)
                 }
             }
         }

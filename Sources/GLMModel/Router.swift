@@ -37,7 +37,7 @@ public struct Router: Sendable {
         self.init(
             gate: Linear(
                 try weights.matrix("weight", rows: experts, columns: configuration.hiddenSize),
-                compute: compute),
+                compute: compute, role: .decision),
             correctionBias: try weights.vector("e_score_correction_bias", count: experts),
             configuration: configuration)
     }
@@ -70,7 +70,7 @@ public struct Router: Sendable {
         precondition(
             (1...(experts / groups * groupsPerToken)).contains(expertsPerToken),
             "\(expertsPerToken) experts a token of \(experts / groups * groupsPerToken)")
-        self.gate = Linear(WeightMatrix(gate), compute: compute)
+        self.gate = Linear(WeightMatrix(gate), compute: compute, role: .decision)
         self.correctionBias = correctionBias
         self.groups = groups
         self.groupsPerToken = groupsPerToken

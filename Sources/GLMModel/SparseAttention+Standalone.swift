@@ -153,7 +153,8 @@ extension LightningIndexer {
             keyNorm: LayerNorm(
                 weight: weights.keyNormWeight, bias: weights.keyNormBias,
                 epsilon: LightningIndexer.keyNormEpsilon, compute: compute),
-            headWeights: Linear(weights.headWeights, compute: compute), ropeDimension: ropeDimension,
+            headWeights: Linear(weights.headWeights, compute: compute, role: .decision),
+            ropeDimension: ropeDimension,
             topK: topK, compute: compute)
     }
 

@@ -144,6 +144,7 @@ public struct SparseAttention: Sendable {
                     let ropeKey = unsafe raw + row * (latentRank + rope) + latentRank
                     unsafe (target + latentRank).update(from: ropeKey, count: rope)
                     unsafe batch.angles.rotate(target + latentRank, row: row, kernels: compute.kernels)
+                    unsafe compute.store(target + latentRank, count: rope)
                 }
             }
         }
@@ -180,12 +181,13 @@ public struct SparseAttention: Sendable {
                             from: query + (row * heads + head) * headWidth + nope, count: rope)
                         unsafe batch.angles.rotate(target, row: row, kernels: compute.kernels)
                     }
+                    unsafe compute.store(absorbed + row * heads * width, count: heads * width)
                 }
             }
         }
     }
 
-    /// o_h = W^UV_h ô_h: `[T, N, C]` → `[T, N · V]`.
+    /// o_h = W^UV_h ô_h: `[T, N, C]` → `[T, N · V]`. Latents are never quantised.
     private func expand(_ attended: Tensor) -> Tensor {
         let rows = attended.shape[0]
         return unsafe Tensor(shape: [rows, heads * valueDimension]) { values in
@@ -197,7 +199,7 @@ public struct SparseAttention: Sendable {
                             weight: valueRows(ofHead: head), x: latent + head * latentRank, tokens: rows,
                             xStride: heads * latentRank, y: values + head * valueDimension,
                             yStride: heads * valueDimension)
-                    })
+                    }, arithmetic: compute.arithmetic.weightOnly)
             }
         }
     }

@@ -31,7 +31,8 @@ package struct Transformer: Sendable {
             weight: try weights.vector("model.norm.weight", count: hidden),
             epsilon: configuration.rmsNormEpsilon, compute: compute)
         head = Linear(
-            try weights.matrix("lm_head.weight", rows: vocabulary, columns: hidden), compute: compute)
+            try weights.matrix("lm_head.weight", rows: vocabulary, columns: hidden), compute: compute,
+            role: .decision)
         rotary = RotaryEmbedding(theta: configuration.ropeTheta, dimension: configuration.ropeDimension)
     }
 
@@ -76,6 +77,7 @@ package struct Transformer: Sendable {
                 unsafe head.compute.kernels.decode(
                     embedding.view, row: Int(token), columns: 0..<width, into: panel, stride: 16)
                 unsafe (rows + index * width).update(from: panel, count: width)
+                unsafe head.compute.store(rows + index * width, count: width)
             }
         }
     }

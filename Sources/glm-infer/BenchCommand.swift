@@ -48,6 +48,9 @@ struct BenchCommand: ParsableCommand {
     @Option(name: .long, help: "What multiplies weights by several tokens: own or openblas.")
     var gemm = Gemm.own
 
+    @Option(name: .long, help: "Arithmetic of the products: float32, bfloat16 or w8a8.")
+    var numerics = Numerics.float32
+
     @OptionGroup var profiling: ProfileOptions
 
     func run() throws {
@@ -89,7 +92,8 @@ struct BenchCommand: ParsableCommand {
     private func runner(
         _ directory: String, threads: Int, profile: Profile, probe: MachineProbe
     ) throws(InputError) -> BenchmarkRunner {
-        var options = LoadOptions(threads: threads, gemm: gemm.backend)
+        var options = LoadOptions(
+            threads: threads, gemm: gemm.backend, numerics: numerics.arithmetic)
         options.profile = profile
         let bar = ProgressBar()
         defer { bar.clear() }
@@ -118,7 +122,7 @@ struct BenchCommand: ParsableCommand {
                 ("processor", Processor.name), ("cores", "\(ThreadPool.availableProcessors)"),
                 ("instruction set", InstructionSet.selected.name),
                 ("SGEMM", blas.map { "\($0.library) (\($0.coreType))" } ?? "own product, no OpenBLAS found"),
-                ("matrix products", gemm.rawValue), ("chunk", "\(chunk)"),
+                ("matrix products", gemm.rawValue), ("numerics", numerics.rawValue), ("chunk", "\(chunk)"),
                 ("glm-infer", ProgramVersion.number),
             ])
     }

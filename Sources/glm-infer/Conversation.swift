@@ -70,7 +70,8 @@ struct Conversation {
         if streams { try Console.output(shown.end() + "\n") }
         return Turn(
             prompt: prompt, completion: completion,
-            report: RunReport(summary: completion.summary, loading: loaded.loading))
+            report: RunReport(
+                summary: completion.summary, loading: loaded.loading, numerics: loaded.numerics))
     }
 }
 

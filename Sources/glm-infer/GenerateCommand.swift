@@ -38,7 +38,8 @@ struct GenerateCommand: AsyncParsableCommand {
         let completion = try await answer.collect { text throws(InputError) in
             if !json { try Console.output(text) }
         }
-        let report = RunReport(summary: completion.summary, loading: loaded.loading)
+        let report = RunReport(
+            summary: completion.summary, loading: loaded.loading, numerics: loaded.numerics)
         if json {
             try Console.output(report.json(completion, prompt: tokens).text(.compact) + "\n")
         } else {

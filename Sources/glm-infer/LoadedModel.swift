@@ -34,7 +34,9 @@ struct PreparedModel {
     func load() async throws(InputError) -> LoadedModel {
         let clock = ContinuousClock()
         let start = clock.now
-        if options.verbose { Console.note("model: \(documents.directory)\n") }
+        if options.verbose {
+            Console.note("model: \(documents.directory)\nnumerics: \(options.numerics.rawValue)\n")
+        }
         if options.lazy {
             Console.note("weights are read when needed, and not checked beforehand (--lazy)\n")
         }
@@ -45,7 +47,9 @@ struct PreparedModel {
         let bar = ProgressBar()
         defer { bar.clear() }
         let model = try await GLM.load(documents, progress: { bar.show($0) })
-        return LoadedModel(model: model, loading: reading + start.duration(to: clock.now))
+        return LoadedModel(
+            model: model, loading: reading + start.duration(to: clock.now),
+            numerics: options.numerics.arithmetic)
     }
 }
 
@@ -54,6 +58,8 @@ struct LoadedModel {
     var model: GLM
     /// How long that took.
     var loading: Duration
+    /// What its products do to their inputs.
+    var numerics: ProductArithmetic
 }
 
 extension ModelOptions {
@@ -74,6 +80,7 @@ extension ModelOptions {
         options.contextSize = ctxSize
         options.lazy = lazy
         options.gemm = gemm.backend
+        options.numerics = numerics.arithmetic
         guard let epsilon = latentNormEps else { return options }
         guard epsilon > 0 && epsilon < 1 else {
             throw InputError(

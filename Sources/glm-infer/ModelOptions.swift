@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import GLMKernels
 internal import GLMModel
 
 /// Which model, and how it is loaded.
@@ -22,11 +23,31 @@ struct ModelOptions: ParsableArguments {
         help: "What multiplies weights by several tokens: own, or openblas, whose bits depend on the batch.")
     var gemm = Gemm.own
 
+    @Option(
+        name: .long,
+        help:
+            "Arithmetic of the products: float32, bfloat16 (activations too), or w8a8 (FP8 inputs, as GPUs serve FP8)."
+    )
+    var numerics = Numerics.float32
+
     @Flag(name: .long, help: "Do not read and check all weights before the first token.")
     var lazy = false
 
     @Flag(name: .long, help: "Say more about what happens, on standard error.")
     var verbose = false
+}
+
+/// `--numerics`.
+enum Numerics: String, ExpressibleByArgument, CaseIterable {
+    case float32, bfloat16, w8a8
+
+    var arithmetic: ProductArithmetic {
+        switch self {
+        case .float32: .float32
+        case .bfloat16: .bfloat16
+        case .w8a8: .w8a8
+        }
+    }
 }
 
 /// `--gemm`.

@@ -1,5 +1,6 @@
 internal import GLMFiles
 internal import GLMInference
+internal import GLMKernels
 
 #if canImport(Glibc)
     internal import Glibc
@@ -14,6 +15,8 @@ struct RunReport {
     var summary: GenerationSummary
     /// From the start of loading to the end of it.
     var loading: Duration
+    /// What the products did to their inputs.
+    var numerics: ProductArithmetic
 
     /// The closing line on standard error.
     var line: String {
@@ -26,7 +29,7 @@ struct RunReport {
             """
     }
 
-    /// `{text, token_ids, prompt_token_ids, finish_reason, usage, timings}`.
+    /// `{text, token_ids, prompt_token_ids, finish_reason, usage, numerics, timings}`.
     func json(_ completion: Completion, prompt: [Int32]) -> JSON {
         .object([
             JSON.Member("text", .string(completion.text)),
@@ -40,6 +43,7 @@ struct RunReport {
                     JSON.Member("completion_tokens", .integer(summary.completionTokens)),
                     JSON.Member("total_tokens", .integer(summary.promptTokens + summary.completionTokens)),
                 ])),
+            JSON.Member("numerics", .string(numerics.rawValue)),
             JSON.Member("timings", timings),
         ])
     }

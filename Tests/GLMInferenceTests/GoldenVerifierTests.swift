@@ -25,6 +25,30 @@ import Testing
             Issue.record("\(name) \(row.quantity): \(row.largestError ?? .nan) \(row.detail)")
         }
         #expect(report.rows.count { $0.outcome == .pass } >= 20)
+        #expect(report.rows.allSatisfy { !$0.quantity.hasPrefix("fp8.") || $0.outcome == .pass })
+    }
+
+    /// Negative control of the quantised rows: one bit of the file changed, one row differs.
+    @Test(arguments: [
+        "fp8.gemm.act_q", "fp8.gemm.act_scale", "fp8.gemm.output", "fp8.gemm.weight_dequant_tail",
+        "fp8.w8a8.hidden", "fp8.w8a8.logits", "fp8.w8a8.selected", "fp8.w8a8.experts",
+    ])
+    func noticesOneChangedBit(quantity: String) throws {
+        let copy = FileManager.default.temporaryDirectory.appending(path: "golden-\(UUID().uuidString)")
+        try FileManager.default.copyItem(atPath: "\(Self.root)/fp8-edge", toPath: copy.path)
+        defer { try? FileManager.default.removeItem(at: copy) }
+        let path = copy.appending(path: "golden.safetensors")
+        var bytes = try Data(contentsOf: path)
+        let length = bytes.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
+        let header = try JSONSerialization.jsonObject(with: bytes[8..<(8 + length)]) as? [String: Any]
+        let tensor = try #require(header?[quantity] as? [String: Any])
+        let offsets = try #require(tensor["data_offsets"] as? [Int])
+        // The last element's highest byte but the sign: of a float's exponent, or the value itself.
+        let byte = 8 + length + offsets[1] - 1
+        bytes[byte] ^= tensor["dtype"] as? String == "F32" ? 0x40 : 1
+        try bytes.write(to: path)
+        let report = try GoldenVerifier(directory: copy.path).verify(options: LoadOptions(threads: 1))
+        #expect(report.rows.filter { $0.outcome == .fail }.map(\.quantity).contains(quantity))
     }
 
     /// The case `tiny` with some of its quantities replaced, left out (nil) or added.

@@ -1,5 +1,6 @@
 import Foundation
 import GLMFiles
+import GLMKernels
 import GLMModel
 import GLMTestSupport
 import Testing
@@ -21,9 +22,13 @@ struct GoldenCheckpoint: CustomTestStringConvertible, Sendable {
     var folder: String { "\(Self.root)/\(name)" }
     var directory: String { "\(folder)/\(format)" }
 
-    func load(threads: Int = 2, contextSize: Int? = nil) throws -> LanguageModel {
-        try LanguageModel.load(
-            directory: directory, options: LoadOptions(threads: threads, contextSize: contextSize))
+    func load(
+        threads: Int = 2, contextSize: Int? = nil, numerics: ProductArithmetic = .float32,
+        level: InstructionSet = .selected
+    ) throws -> LanguageModel {
+        var options = LoadOptions(threads: threads, contextSize: contextSize, numerics: numerics)
+        options.instructionSet = level
+        return try LanguageModel.load(directory: directory, options: options)
     }
 
     /// The same weights under a changed configuration: `change` replaces text in `config.json`.

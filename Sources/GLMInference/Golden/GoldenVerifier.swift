@@ -28,9 +28,11 @@ public struct GoldenVerifier {
 
     /// Compares everything; one row a quantity, in the order of their names.
     ///
-    /// `options.latentNormEpsilon` is replaced by what `golden.json` says.
+    /// `options.latentNormEpsilon` is replaced by what `golden.json` says, and each quantity is computed in the
+    /// numerics its name asks for: `fp8.gemm.*` and `fp8.w8a8.*` with quantised inputs, all others in Float32.
     public func verify(options: LoadOptions) throws(InputError) -> GoldenReport {
         var options = options
+        options.numerics = .float32
         options.latentNormEpsilon = settings.latentNormEpsilon
         try settings.check(level: options.instructionSet.name, file: directory + "/golden.json")
         var computed: [String: GoldenArray] = [:]
@@ -48,6 +50,17 @@ public struct GoldenVerifier {
             let ids = try tokens("long.input_ids", model.configuration)
             computed["fp8.dequant.logits"] =
                 reproduction.prompt(ids, prefix: "x", withCaches: false)["x.logits"]
+        }
+        if goldens.keys.contains(where: { $0.hasPrefix("fp8.gemm.") || $0.hasPrefix("fp8.w8a8.") }),
+            let twin = folders.fp8Twin
+        {
+            options.numerics = .w8a8
+            let quantized = GoldenQuantization(
+                try load(twin, options: options), goldens: goldens, file: directory + "/golden.safetensors")
+            computed.merge(try quantized.product()) { $1 }
+            computed.merge(
+                try quantized.layers(tokens: tokens("long.input_ids", quantized.configuration))
+            ) { $1 }
         }
         return GoldenReport(rows: goldens.keys.sorted().compactMap { row($0, computed: computed) })
     }

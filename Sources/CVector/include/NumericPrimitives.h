@@ -1,0 +1,77 @@
+// Vector arithmetic of the numeric modes: rounding to E4M3 and BF16, products of BF16 pairs.
+#pragma once
+#include "Primitives.h"
+#pragma clang assume_nonnull begin
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wpsabi"
+
+PRIMITIVE f32x16 f32x16_absolute(f32x16 v) { return (f32x16)((i32x16)v & 0x7fffffff); }
+
+// The nearest E4M3 value, ties to even; magnitudes beyond 448 saturate, NaN stays NaN, zeros keep their sign.
+PRIMITIVE f32x16 f32x16_round_e4m3(f32x16 v) {
+    i32x16 sign = (i32x16)v & (int32_t)0x80000000;
+    i32x16 bits = (i32x16)v & 0x7fffffff;
+    f32x16 size = (f32x16)bits;
+    // Below the smallest normal, 2^-6, the step is 2^-9: that of floats at 2^14.
+    f32x16 tiny = (size + 0x1p14f) - 0x1p14f;
+    f32x16 normal = (f32x16)((bits + 0x7ffff + ((bits >> 20) & 1)) & (int32_t)0xfff00000);
+    f32x16 rounded = size < 0x1p-6f ? tiny : normal;
+    rounded = rounded > 448.0f ? (f32x16)448.0f : rounded;
+    rounded = size == size ? rounded : size;
+    return (f32x16)((i32x16)rounded | sign);
+}
+
+// The nearest BF16 values, ties to even, as floats and as codes; overflow gives infinity, NaN stays NaN.
+PRIMITIVE i32x16 bf16_bits(f32x16 v) {
+    i32x16 bits = (i32x16)v;
+    i32x16 rounded = bits + 0x7fff + ((bits >> 16) & 1);
+    return v == v ? rounded : bits | 0x400000;
+}
+PRIMITIVE f32x16 f32x16_round_bf16(f32x16 v) { return (f32x16)(bf16_bits(v) & (int32_t)0xffff0000); }
+PRIMITIVE void bf16x16_store(void *p, f32x16 v) {
+    u16x16 codes = __builtin_convertvector(bf16_bits(v) >> 16, u16x16);
+    memcpy(p, &codes, sizeof codes);
+}
+
+// Four sums of 16 lanes, each plus the products of 32 BF16 pairs with the same 32 of a token: in lane i first
+// element 2i + 1, then 2i, as vdpbf16ps does it. `step` bytes lie between the rows.
+PRIMITIVE f32x16 f32x16_add_pairs(f32x16 sum, i32x16 w, i32x16 x) {
+    const int32_t high = (int32_t)0xffff0000;
+    sum = (f32x16)(w & high) * (f32x16)(x & high) + sum;
+    return (f32x16)(w << 16) * (f32x16)(x << 16) + sum;
+}
+PRIMITIVE i32x16 i32x16_load(const void *p) { i32x16 v; memcpy(&v, p, sizeof v); return v; }
+PRIMITIVE void add_bf16_row(void *sum, const void *w, i32x16 x) {
+    f32x16_store(sum, f32x16_add_pairs(f32x16_load(sum), i32x16_load(w), x));
+}
+// Unrolled by hand, here and below: a loop would keep the sums in memory.
+PRIMITIVE void add_bf16_pairs(void *sums, const void *w, long step, const void *x) {
+    char *s = (char *)sums;
+    const char *r = (const char *)w;
+    i32x16 token = i32x16_load(x);
+    add_bf16_row(s, r, token);
+    add_bf16_row(s + 64, r + step, token);
+    add_bf16_row(s + 128, r + 2 * step, token);
+    add_bf16_row(s + 192, r + 3 * step, token);
+}
+#if defined(__x86_64__)
+// The same by the instruction; it takes subnormal weights and activations for zero.
+#define BF16_INSTRUCTIONS static inline __attribute__((target("avx512f,avx512bf16")))
+BF16_INSTRUCTIONS void dot_bf16_row(void *sum, const void *w, const void *x) {
+    __m512bh weight = (__m512bh)_mm512_loadu_si512(w), token = (__m512bh)_mm512_loadu_si512(x);
+    _mm512_storeu_ps(sum, _mm512_dpbf16_ps(_mm512_loadu_ps(sum), weight, token));
+}
+BF16_INSTRUCTIONS void dot_bf16_pairs(void *sums, const void *w, long step, const void *x) {
+    char *s = (char *)sums;
+    const char *r = (const char *)w;
+    dot_bf16_row(s, r, x);
+    dot_bf16_row(s + 64, r + step, x);
+    dot_bf16_row(s + 128, r + 2 * step, x);
+    dot_bf16_row(s + 192, r + 3 * step, x);
+}
+#else
+PRIMITIVE void dot_bf16_pairs(void *sums, const void *w, long step, const void *x) { add_bf16_pairs(sums, w, step, x); }
+#endif
+
+#pragma clang diagnostic pop
+#pragma clang assume_nonnull end

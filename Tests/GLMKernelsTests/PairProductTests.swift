@@ -1,0 +1,112 @@
+import GLMKernels
+import Testing
+
+private func product(
+    _ level: InstructionSet, _ w: WeightView, _ x: GuardedBytes, tokens: Int, threads: Int = 1,
+    step: Int? = nil
+) throws -> [Float] {
+    let compute = Compute(
+        kernels: .table(level), pool: ThreadPool(threads: threads), arithmetic: .bfloat16)
+    return try results(tokens * w.rows) { y in
+        for start in stride(from: 0, to: tokens, by: step ?? max(1, tokens)) {
+            let count = min(step ?? tokens, tokens - start)
+            compute.product([
+                ProductGroup(
+                    weight: w, x: x.floats + start * w.columns, tokens: count, xStride: w.columns,
+                    y: y + start * w.rows, yStride: w.rows)
+            ])
+        }
+    }
+}
+
+private func rounded(_ values: [Float]) -> [Float] { values.map { BFloat16.decode(BFloat16.encode($0)) } }
+
+private func naive(_ level: InstructionSet, _ w: WeightView, _ x: GuardedBytes, tokens: Int) throws -> [Float]
+{
+    rounded(
+        try results(tokens * w.rows) { y in
+            NaiveKernels(level).pairProduct(
+                w, x: x.floats, tokens: tokens, xStride: w.columns, y: y, yStride: w.rows)
+        })
+}
+
+@Test(arguments: levels, [WeightView.Format.bfloat16, .float8E4M3])
+func pairProductEqualsItsTwin(level: InstructionSet, format: WeightView.Format) throws {
+    for columns in [1, 15, 16, 17, 31, 32, 33, 127, 129, 300, 2049, 4500] {
+        for (rows, tokens) in [
+            (1, 1), (4, 1), (7, 1), (5, 2), (9, 3), (3, 4), (6, 5), (4, 6), (5, 7), (70, 13), (3, 50),
+        ] {
+            let w = try StoredMatrix(format, rows: rows, columns: columns, padding: columns % 3)
+            let x = try activations(tokens * columns)
+            let fast = try product(level, w.view, x, tokens: tokens)
+            #expect(
+                try bits(fast) == bits(naive(level, w.view, x, tokens: tokens)),
+                "[\(rows), \(columns)] × \(tokens)")
+        }
+    }
+}
+
+/// Rounding of both factors, of one addition a pair along the longest chain, and of the output.
+@Test(arguments: levels)
+func pairProductIsCloseToExact(level: InstructionSet) throws {
+    let w = try StoredMatrix(.bfloat16, rows: 17, columns: 577)
+    let x = try activations(3 * 577)
+    let y = try product(level, w.view, x, tokens: 3)
+    for t in 0..<3 {
+        for n in 0..<17 {
+            let terms = (0..<577).map { Double(w.view.value(n, $0)) * Double(x.floats[t * 577 + $0]) }
+            let exact = terms.reduce(0, +), size = terms.reduce(0) { $0 + abs($1) }
+            #expect(
+                abs(Double(y[t * 17 + n]) - exact) <= size * (0x1p-9 + 0x1p-24 * 44) + abs(exact) * 0x1p-8)
+        }
+    }
+    #expect(
+        try bits(y)
+            != bits(
+                results(51) { y in
+                    Kernels.table(level).product(
+                        w.view, rows: 0..<17, x: x.floats, tokens: 3, xStride: 577, y: y, yStride: 17)
+                }))
+}
+
+@Test(arguments: levels, WeightView.Format.allCases)
+func pairProductsDoNotDependOnTheBatch(level: InstructionSet, format: WeightView.Format) throws {
+    let w = try StoredMatrix(format, rows: 150, columns: 2111)
+    let x = try activations(101 * 2111)
+    for index in 0..<101 * 2111 { x.floats[index] = BFloat16.decode(BFloat16.encode(x.floats[index])) }
+    let whole = try product(level, w.view, x, tokens: 101)
+    #expect(bits(whole) == bits(rounded(whole)))
+    for (threads, step) in [(1, 1), (2, 1), (2, 101), (3, 7), (1, 49), (2, 2)] {
+        let again = try product(level, w.view, x, tokens: 101, threads: threads, step: step)
+        #expect(bits(again) == bits(whole), "\(threads) threads, \(step) tokens at a time")
+    }
+}
+
+@Test(arguments: levels)
+func activationsRoundToNearest(level: InstructionSet) throws {
+    var generator = Sequence64(seed: 5)
+    var values: [Float] = [0, -0.0, .infinity, -.infinity, .nan, .greatestFiniteMagnitude, 0x1p-149, 1]
+    for _ in 0..<4000 { values.append(Float(bitPattern: UInt32(truncatingIfNeeded: generator.next()))) }
+    // Ties, and their neighbours.
+    for code in stride(from: UInt32(0x3f80), to: 0x4000, by: 1) {
+        for low in [0x7fff, 0x8000, 0x8001] as [UInt32] { values.append(Float(bitPattern: code << 16 | low)) }
+    }
+    for count in [1, 15, 16, 17, values.count] {
+        let x = try GuardedBytes(Array(values.suffix(count)))
+        Kernels.table(level).roundToBFloat16(x.floats, count: count)
+        for (index, value) in values.suffix(count).enumerated() {
+            let expected = BFloat16.decode(BFloat16.encode(value))
+            let same =
+                expected.isNaN ? x.floats[index].isNaN : x.floats[index].bitPattern == expected.bitPattern
+            #expect(same, "\(value)")
+        }
+    }
+}
+
+@Test(arguments: levels)
+func emptyPairProducts(level: InstructionSet) throws {
+    let w = try StoredMatrix(.bfloat16, rows: 5, columns: 0)
+    let x = try activations(0)
+    #expect(try product(level, w.view, x, tokens: 3) == [Float](repeating: 0, count: 15))
+    #expect(try product(level, w.view, x, tokens: 0) == [])
+}
