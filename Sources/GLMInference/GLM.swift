@@ -26,10 +26,12 @@ public struct GLM: Sendable {
     public let endTokens: [Int32]
 
     package let model: LanguageModel
+    let documents: ModelDocuments
     private let engine: InferenceEngine<LanguageModel>
 
     private init(model: LanguageModel, documents: ModelDocuments, scheduling: Scheduler.Options) {
         self.model = model
+        self.documents = documents
         tokenizer = documents.tokenizer
         defaults = documents.defaults
         endTokens = documents.endTokens
@@ -81,9 +83,9 @@ extension GLM {
                 maximumSequences: max(1, scheduling.maximumSequences)))
     }
 
-    private static func onThreadOfItsOwn(
-        _ body: @escaping @Sendable () throws(InputError) -> GLM
-    ) async throws(InputError) -> GLM {
+    static func onThreadOfItsOwn<Value: Sendable>(
+        _ body: @escaping @Sendable () throws(InputError) -> Value
+    ) async throws(InputError) -> Value {
         let result = await withCheckedContinuation { continuation in
             startThread { continuation.resume(returning: Result { () throws(InputError) in try body() }) }
         }

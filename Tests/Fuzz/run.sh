@@ -43,7 +43,7 @@ fuzz() { # SCRATCH NAME SECONDS LOG FINDINGS
     local corpus
     corpus=$(mktemp -d "$work/corpus-$2.XXXXXX")
     golden_seeds "$2" "$work/golden-$2"
-    SWIFT_BACKTRACE=enable=no "$1/release/fuzz-$2" -max_total_time="$3" -max_len=20000 -timeout=5 -rss_limit_mb=2048 -print_final_stats=0 \
+    SWIFT_BACKTRACE=enable=no "$1/release/fuzz-$2" -seed=1 -max_total_time="$3" -max_len=20000 -timeout=5 -rss_limit_mb=2048 -print_final_stats=0 \
         -dict="Tests/Fuzz/$2/dictionary" -artifact_prefix="$5/$2-" \
         "$corpus" "Tests/Fuzz/$2/seeds" "$work/golden-$2" >"$4" 2>&1
 }

@@ -3,6 +3,7 @@ import GLMFiles
 import GLMInference
 import GLMKernels
 import GLMModel
+import GLMSynthesis
 import GLMTestSupport
 import GLMWeights
 import Testing
@@ -61,5 +62,17 @@ import Testing
                 "\($0)".contains("prompt")
             }
         }
+    }
+}
+
+/// The way an embedder takes: load once, generate, dump.
+@Suite struct LoadedModelDumpTests {
+    @Test func verifiesBitForBit() async throws {
+        let directory = try TemporaryDirectory()
+        let model = try await GLM.load(directory: EmbeddedModel.directory(), options: LoadOptions(threads: 1))
+        try await model.dump(tokens: (0..<20).map { Int32($0 * 3 + 1) }, to: directory.path)
+        let report = try GoldenVerifier(directory: directory.path).verify(options: LoadOptions(threads: 2))
+        #expect(report.passed && report.notCovered == 0 && report.rows.allSatisfy { $0.tolerance == nil })
+        await #expect(throws: InputError.self) { try await model.dump(tokens: [], to: directory.path) }
     }
 }

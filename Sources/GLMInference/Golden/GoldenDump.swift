@@ -4,7 +4,7 @@ public import GLMModel
 
 /// Writes every intermediate of a prompt in the layout of the golden files, so that other implementations can
 /// compare themselves with this one, and `GoldenVerifier` finds equal bits.
-public struct GoldenDump {
+public struct GoldenDump: Sendable {
     private let model: LanguageModel
     private let modelDirectory: String
     private let options: LoadOptions
@@ -15,6 +15,13 @@ public struct GoldenDump {
     private static let forcedTokens = 10
     /// A dump holds everything in memory before it is written.
     private static let mostBytes = 4 << 30
+
+    /// Dumps with a model that is loaded already.
+    init(model: LanguageModel, modelDirectory: String, options: LoadOptions) {
+        self.model = model
+        self.modelDirectory = modelDirectory
+        self.options = options
+    }
 
     /// Loads the checkpoint in `modelDirectory`.
     public init(modelDirectory: String, options: LoadOptions) throws(InputError) {
