@@ -24,7 +24,10 @@ package enum Directory {
             if mkdir(path, 0o777) == 0 { return true }
             code = errno
         }
-        guard code == EEXIST else { throw .system(code, path: path, cannot: "make the directory") }
+        guard code == EEXIST else {
+            // Its parents were made, or are no directories: nothing that was asked for is missing.
+            throw .system(code, path: path, cannot: "make the directory", kind: .inputOutput)
+        }
         var status = stat()
         guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
             throw InputError(.badInput, file: path, found: "a file", expected: "a directory")

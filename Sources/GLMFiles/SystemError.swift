@@ -11,9 +11,13 @@
 extension InputError {
     /// The refusal `code` (an `errno`) of an operation on `path`.
     ///
-    /// - Parameter operation: an infinitive, as in "cannot open".
-    package static func system(_ code: Int32, path: String, cannot operation: String) -> InputError {
-        let kind: Kind = code == ENOENT || code == ENOTDIR ? .noSuchFile : .inputOutput
+    /// - Parameters:
+    ///   - operation: an infinitive, as in "cannot open".
+    ///   - kind: nil is `noSuchFile` where there is none, else `inputOutput`.
+    package static func system(
+        _ code: Int32, path: String, cannot operation: String, kind: Kind? = nil
+    ) -> InputError {
+        let kind = kind ?? (code == ENOENT || code == ENOTDIR ? .noSuchFile : .inputOutput)
         let reason = strerror(code).map { String(cString: $0) } ?? "error \(code)"
         return InputError(kind, file: path, found: "cannot \(operation): \(reason)", remedy: remedy(code))
     }

@@ -69,7 +69,7 @@ package enum EmbeddedModel {
             if isComplete(place) { return }  // another process was faster
             discard(place)  // a damaged one is in the way
             guard unsafe rename(workshop, place) == 0 || isComplete(place) else {
-                throw .system(errno, path: place, cannot: "make the built-in model")
+                throw .system(errno, path: place, cannot: "make the built-in model", kind: .inputOutput)
             }
         }
     }

@@ -127,11 +127,11 @@ package final class OutputDirectory: Sendable {
         let parent = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(
             separator: "/")
         guard errno == ENOENT, !parent.isEmpty else {
-            throw .system(errno, path: path, cannot: "make the folder")
+            throw .system(errno, path: path, cannot: "make the folder", kind: .inputOutput)
         }
         try make(parent)
         guard unsafe mkdir(path, 0o777) == 0 || errno == EEXIST else {
-            throw .system(errno, path: path, cannot: "make the folder")
+            throw .system(errno, path: path, cannot: "make the folder", kind: .inputOutput)
         }
         return true
     }
