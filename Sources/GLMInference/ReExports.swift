@@ -6,6 +6,7 @@
 @_exported public import struct GLMDecoding.SamplingParameters
 @_exported public import struct GLMDecoding.TokenBias
 @_exported public import struct GLMFiles.InputError
+@_exported public import enum GLMKernels.CacheFormat
 @_exported public import class GLMKernels.Compute
 @_exported public import enum GLMKernels.Float8E4M3
 @_exported public import enum GLMKernels.InstructionSet

@@ -1,59 +1,62 @@
-import GLMKernels
+package import GLMKernels
 
 /// Where a page of the cache keeps what for each layer.
 ///
 /// A page holds 64 tokens of *all* layers: for each stored layer the attention rows `[64, C + R]` (latent,
-/// then rotated rope key), and for layers with an indexer the index keys `[64, J]`.
+/// then rotated rope key), and for layers with an indexer the index keys `[64, J]`, each row in the cache's
+/// format.
 package struct CacheLayout: Sendable, Equatable {
     /// Tokens a page holds.
     package static let pageTokens = KeyRows.pageTokens
 
-    /// C + R floats a token and layer.
-    package let attentionWidth: Int
-    /// C: how much of an attention row is the latent.
-    package let latentRank: Int
-    /// J floats a token and indexed layer.
-    package let indexWidth: Int
-    /// Offset of a layer's attention rows in a page, in floats.
+    /// Latent and rope key of a token and layer: C + R elements.
+    package let attentionRow: CacheRow
+    /// Index key of a token and indexed layer: J elements.
+    package let indexRow: CacheRow
+    /// Offset of a layer's attention rows in a page, in bytes.
     package let attentionOffsets: [Int]
-    /// Offset of a layer's index keys in a page, in floats; nil for a layer that shares a selection.
+    /// Offset of a layer's index keys in a page, in bytes; nil for a layer that shares a selection.
     package let indexOffsets: [Int?]
-    /// Floats of a whole page.
-    package let pageFloats: Int
+    /// Bytes of a whole page.
+    package let pageBytes: Int
 
     /// The layout of one layer alone.
-    package init(latentRank: Int, ropeDimension: Int, indexWidth: Int?) {
-        self.latentRank = latentRank
-        attentionWidth = latentRank + ropeDimension
-        self.indexWidth = indexWidth ?? 0
-        attentionOffsets = [0]
-        indexOffsets = [indexWidth == nil ? nil : CacheLayout.pageTokens * attentionWidth]
-        pageFloats = CacheLayout.pageTokens * (attentionWidth + self.indexWidth)
+    package init(latentRank: Int, ropeDimension: Int, indexWidth: Int?, format: CacheFormat) {
+        self.init(
+            attention: CacheRow(format, latent: latentRank, rope: ropeDimension),
+            index: CacheRow(format, latent: indexWidth ?? 0), indexed: [indexWidth != nil])
     }
 
     /// The layout of the layers in `layers` (stored layer numbers; the MTP layer has a cache of its own).
-    package init(_ configuration: GLMConfiguration, layers: Range<Int>) {
-        attentionWidth = configuration.latentRank + configuration.ropeDimension
-        latentRank = configuration.latentRank
-        indexWidth = configuration.indexHeadDimension
-        var offset = 0
-        var attention: [Int] = []
-        var index: [Int?] = []
-        for layer in layers {
-            attention.append(offset)
-            offset += CacheLayout.pageTokens * attentionWidth
-            guard configuration.indexer(ofLayer: layer) == .full else {
-                index.append(nil)
-                continue
-            }
-            index.append(offset)
-            offset += CacheLayout.pageTokens * indexWidth
-        }
-        attentionOffsets = attention
-        indexOffsets = index
-        pageFloats = offset
+    package init(_ configuration: GLMConfiguration, layers: Range<Int>, format: CacheFormat) {
+        self.init(
+            attention: CacheRow(
+                format, latent: configuration.latentRank, rope: configuration.ropeDimension),
+            index: CacheRow(format, latent: configuration.indexHeadDimension),
+            indexed: layers.map { configuration.indexer(ofLayer: $0) == .full })
     }
 
+    private init(attention: CacheRow, index: CacheRow, indexed: [Bool]) {
+        attentionRow = attention
+        indexRow = index
+        var offset = 0
+        var attentionOffsets: [Int] = []
+        var indexOffsets: [Int?] = []
+        for hasIndex in indexed {
+            attentionOffsets.append(offset)
+            offset += CacheLayout.pageTokens * attention.bytes
+            indexOffsets.append(hasIndex ? offset : nil)
+            if hasIndex { offset += CacheLayout.pageTokens * index.bytes }
+        }
+        self.attentionOffsets = attentionOffsets
+        self.indexOffsets = indexOffsets
+        pageBytes = offset
+    }
+
+    /// How every row is stored.
+    package var format: CacheFormat { attentionRow.format }
+    /// C + R, elements of an attention row.
+    package var attentionWidth: Int { attentionRow.width }
     /// Bytes one token takes in all layers together.
-    package var bytesPerToken: Int { pageFloats / CacheLayout.pageTokens * MemoryLayout<Float>.stride }
+    package var bytesPerToken: Int { pageBytes / CacheLayout.pageTokens }
 }

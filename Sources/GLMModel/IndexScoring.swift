@@ -63,13 +63,10 @@ public struct IndexScoring: Sendable {
             visible.allSatisfy { $0 <= keys.rowCount }, "rows that see more than \(keys.rowCount) keys")
         unsafe keys.values.withUnsafeBufferPointer { rows in
             guard let base = rows.baseAddress else { return }
-            let pages = unsafe stride(from: 0, to: keys.rowCount, by: KeyRows.pageTokens).map {
-                unsafe base + $0 * dimension
-            }
-            unsafe body(
+            body(
                 IndexKeys(
-                    pages: [pages], sequenceOfRow: [Int](repeating: 0, count: visible.count), visible: visible
-                ))
+                    rows: unsafe CachedRows(floats: base, count: keys.rowCount, width: dimension),
+                    sequenceOfRow: [Int](repeating: 0, count: visible.count), visible: visible))
         }
     }
 
@@ -155,13 +152,14 @@ public struct IndexScoring: Sendable {
                 compute.pool.parallel(work.count) { item in
                     let (index, range) = work[item]
                     let row = rows[index]
-                    unsafe keys.pages[keys.sequenceOfRow[row]].withUnsafeBufferPointer { pages in
-                        guard let pages = pages.baseAddress else { return }
+                    unsafe keys.rows.withKeys(
+                        ofSequence: keys.sequenceOfRow[row], positions: nil, range: range,
+                        kernels: compute.kernels
+                    ) { view, part in
                         unsafe compute.kernels.indexScores(
                             query: query + row * heads * dimension, headWeights: weight + row * heads,
-                            heads: heads, dim: dimension, scale: scale,
-                            keys: KeyRows(pages: pages, width: dimension, count: keys.visible[row]),
-                            range: range, output: scores + offsets[index])
+                            heads: heads, dim: dimension, scale: scale, keys: view, range: part,
+                            output: scores + (offsets[index] + range.lowerBound - part.lowerBound))
                     }
                 }
             }
@@ -170,23 +168,23 @@ public struct IndexScoring: Sendable {
 }
 
 /// The index keys the rows of a batch see, where the caches keep them.
-@safe
 package struct IndexKeys {
-    /// For each sequence, where its pages hold the layer's index keys.
-    let pages: [[UnsafePointer<Float>]]
+    /// The layer's index keys of each sequence.
+    let rows: CachedRows
     let sequenceOfRow: [Int]
     /// How many keys each row sees.
     let visible: [Int]
 
-    init(pages: [[UnsafePointer<Float>]], sequenceOfRow: [Int], visible: [Int]) {
-        unsafe self.pages = unsafe pages
+    init(rows: CachedRows, sequenceOfRow: [Int], visible: [Int]) {
+        self.rows = rows
         self.sequenceOfRow = sequenceOfRow
         self.visible = visible
     }
 
     init(layer: Int, batch: RaggedBatch, caches: [SequenceCache]) {
-        unsafe self.init(
-            pages: caches.map { unsafe $0.indexPages(layer: layer) }, sequenceOfRow: batch.segmentOfRow,
-            visible: batch.visibleKeys)
+        let row = caches.first?.layout.indexRow ?? CacheRow(.float32, latent: 0)
+        self.init(
+            rows: unsafe CachedRows(row, pages: caches.map { unsafe $0.indexPages(layer: layer) }),
+            sequenceOfRow: batch.segmentOfRow, visible: batch.visibleKeys)
     }
 }

@@ -61,7 +61,8 @@ package final class LanguageModel: Sendable {
         try weights.finish()
         self.configuration = configuration
         self.compute = compute
-        cacheLayout = CacheLayout(configuration, layers: 0..<configuration.layerCount)
+        cacheLayout = CacheLayout(
+            configuration, layers: 0..<configuration.layerCount, format: options.cacheFormat)
     }
 
     /// Tokens a sequence may hold when `wanted` are asked for; nil is all that the model was made for.
@@ -83,7 +84,8 @@ package final class LanguageModel: Sendable {
     package func makeDraftCache() -> SequenceCache {
         SequenceCache(
             layout: CacheLayout(
-                configuration, layers: configuration.layerCount..<configuration.storedLayerCount))
+                configuration, layers: configuration.layerCount..<configuration.storedLayerCount,
+                format: cacheLayout.format))
     }
 
     /// An empty cache for one sequence.

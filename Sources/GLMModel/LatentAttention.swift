@@ -43,11 +43,9 @@ public struct LatentAttention: Sendable {
         var output = Tensor(zeros: [0, heads, latentRank])
         unsafe keys.values.withUnsafeBufferPointer { rows in
             guard let base = rows.baseAddress else { return }
-            let pages = unsafe stride(from: 0, to: keys.rowCount, by: KeyRows.pageTokens).map {
-                unsafe base + $0 * width
-            }
-            unsafe output = self(
-                queries, over: selection, pages: [pages],
+            output = self(
+                queries, over: selection,
+                rows: unsafe CachedRows(floats: base, count: keys.rowCount, width: width),
                 sequenceOfRow: [Int](repeating: 0, count: selection.rowCount))
         }
         return output
@@ -57,11 +55,11 @@ public struct LatentAttention: Sendable {
     ///
     /// - Parameters:
     ///   - queries: `[rows, heads, C + R]`.
-    ///   - pages: for each sequence, where its pages hold this layer's rows.
+    ///   - rows: this layer's rows of each sequence.
     ///   - sequenceOfRow: the sequence each row belongs to.
     /// - Returns: `[rows, heads, C]`.
     package func callAsFunction(
-        _ queries: Tensor, over keys: KeySelection, pages: [[UnsafePointer<Float>]], sequenceOfRow: [Int]
+        _ queries: Tensor, over keys: KeySelection, rows cached: CachedRows, sequenceOfRow: [Int]
     ) -> Tensor {
         let rows = keys.rowCount
         precondition(
@@ -78,8 +76,9 @@ public struct LatentAttention: Sendable {
                         let chosen =
                             keys.isDense(row) ? nil : unsafe positions.map { unsafe $0 + bounds[row] }
                         unsafe attend(
-                            query + first * width, heads: parts[part].count, pages: pages[sequenceOfRow[row]],
-                            positions: chosen, count: keys.count(row), into: attended + first * latentRank)
+                            query + first * width, heads: parts[part].count, rows: cached,
+                            sequence: sequenceOfRow[row], positions: chosen, count: keys.count(row),
+                            into: attended + first * latentRank)
                     }
                 }
             }
@@ -98,19 +97,19 @@ public struct LatentAttention: Sendable {
 
     /// Some heads of one row.
     private func attend(
-        _ query: UnsafePointer<Float>, heads: Int, pages: [UnsafePointer<Float>],
+        _ query: UnsafePointer<Float>, heads: Int, rows: CachedRows, sequence: Int,
         positions: UnsafePointer<Int32>?, count: Int, into output: UnsafeMutablePointer<Float>
     ) {
-        unsafe pages.withUnsafeBufferPointer { pages in
-            guard let pages = pages.baseAddress else { return }
-            let scratch = UnsafeMutablePointer<Float>.allocate(capacity: heads * count)
-            defer { unsafe scratch.deallocate() }
+        let scratch = UnsafeMutablePointer<Float>.allocate(capacity: heads * count)
+        defer { unsafe scratch.deallocate() }
+        unsafe rows.withKeys(
+            ofSequence: sequence, positions: positions, range: 0..<count, kernels: compute.kernels
+        ) { keys, _ in
             unsafe compute.kernels.attend(
-                query: query, heads: heads, width: width, latentWidth: latentRank, scale: scale,
-                keys: KeyRows(pages: pages, width: width, positions: positions, count: count),
+                query: query, heads: heads, width: width, latentWidth: latentRank, scale: scale, keys: keys,
                 scratch: scratch, output: output)
-            unsafe compute.store(output, count: heads * latentRank)
         }
+        unsafe compute.store(output, count: heads * latentRank)
     }
 
     /// With few rows the heads of one row are shared out between threads; each head's result is the same

@@ -96,11 +96,15 @@ public struct LightningIndexer: Sendable {
         unsafe keys.values.withUnsafeBufferPointer { keys in
             guard let key = keys.baseAddress else { return }
             compute.forEachRow(batch.rowCount) { row in
-                let target = unsafe caches[batch.segmentOfRow[row]]
-                    .indexRow(layer: layer, position: batch.positions[row])
-                unsafe target.update(from: key + row * dimension, count: dimension)
-                unsafe batch.angles.rotate(target, row: row, kernels: compute.kernels)
-                unsafe compute.store(target, count: dimension)
+                unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: dimension) {
+                    guard let target = $0.baseAddress else { return }
+                    unsafe target.update(from: key + row * dimension, count: dimension)
+                    unsafe batch.angles.rotate(target, row: row, kernels: compute.kernels)
+                    unsafe compute.store(target, count: dimension)
+                    unsafe caches[batch.segmentOfRow[row]].store(
+                        target, indexKeyOf: layer, position: batch.positions[row],
+                        kernels: compute.kernels)
+                }
             }
         }
     }

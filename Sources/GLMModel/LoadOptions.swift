@@ -15,6 +15,8 @@ public struct LoadOptions: Sendable {
     public var gemm: GEMMBackend
     /// What products do to their inputs.
     public var numerics: ProductArithmetic
+    /// How caches keep latents, rope keys and index keys.
+    public var cacheFormat: CacheFormat
     /// Level of the kernels; results differ between levels in their last bits.
     package var instructionSet: InstructionSet
     /// Receives time and work of every forward pass.
@@ -23,7 +25,7 @@ public struct LoadOptions: Sendable {
     /// - Parameter threads: nil for one a processor this process may run on.
     public init(
         threads: Int? = nil, contextSize: Int? = nil, latentNormEpsilon: Float = 1e-6, lazy: Bool = false,
-        gemm: GEMMBackend = .own, numerics: ProductArithmetic = .float32
+        gemm: GEMMBackend = .own, numerics: ProductArithmetic = .float32, cacheFormat: CacheFormat = .float32
     ) {
         self.threads = threads ?? ThreadPool.availableProcessors
         self.contextSize = contextSize
@@ -31,6 +33,7 @@ public struct LoadOptions: Sendable {
         self.lazy = lazy
         self.gemm = gemm
         self.numerics = numerics
+        self.cacheFormat = cacheFormat
         instructionSet = .selected
     }
 }

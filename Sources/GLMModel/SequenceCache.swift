@@ -1,4 +1,4 @@
-import GLMKernels
+package import GLMKernels
 
 /// Latents, rope keys and index keys of one sequence, in pages of 64 tokens.
 ///
@@ -21,7 +21,7 @@ package struct SequenceCache: Sendable {
         let tokens = CacheLayout.pageTokens
         for page in (length / tokens)..<max(length / tokens, pages.count)
         where !isKnownUniquelyReferenced(&pages[page]) { pages[page] = pages[page].copy() }
-        while pages.count * tokens < length + count { pages.append(CachePage(floats: layout.pageFloats)) }
+        while pages.count * tokens < length + count { pages.append(CachePage(bytes: layout.pageBytes)) }
     }
 
     /// Declares the rows of `count` more tokens complete.
@@ -39,57 +39,68 @@ package struct SequenceCache: Sendable {
         pages.removeLast(pages.count - kept)
     }
 
-    /// The attention row `[C + R]` of a token in a layer; writable once reserved.
-    package func attentionRow(layer: Int, position: Int) -> UnsafeMutablePointer<Float> {
-        unsafe row(at: layout.attentionOffsets[layer], width: layout.attentionWidth, position: position)
+    /// Writes the attention row `[C + R]` of a token in a layer, once its place is reserved.
+    package func store(
+        _ row: UnsafePointer<Float>, attentionOf layer: Int, position: Int, kernels: Kernels
+    ) {
+        let target = unsafe place(layout.attentionOffsets[layer], layout.attentionRow, position)
+        unsafe kernels.store(row, as: layout.attentionRow, to: target)
     }
 
-    /// The index key `[J]` of a token in a layer with an indexer.
-    package func indexRow(layer: Int, position: Int) -> UnsafeMutablePointer<Float> {
+    /// Writes the index key `[J]` of a token in a layer with an indexer.
+    package func store(
+        _ key: UnsafePointer<Float>, indexKeyOf layer: Int, position: Int, kernels: Kernels
+    ) {
+        let target = unsafe place(indexOffset(layer), layout.indexRow, position)
+        unsafe kernels.store(key, as: layout.indexRow, to: target)
+    }
+
+    private func indexOffset(_ layer: Int) -> Int {
         guard let offset = layout.indexOffsets[layer] else {
             preconditionFailure("layer \(layer) shares its selection and has no index keys")
         }
-        return unsafe row(at: offset, width: layout.indexWidth, position: position)
+        return offset
     }
 
-    private func row(at offset: Int, width: Int, position: Int) -> UnsafeMutablePointer<Float> {
+    private func place(_ offset: Int, _ row: CacheRow, _ position: Int) -> UnsafeMutableRawPointer {
         let (page, slot) = position.quotientAndRemainder(dividingBy: CacheLayout.pageTokens)
         precondition(page < pages.count, "position \(position) is not reserved")
-        return unsafe pages[page].storage + offset + slot * width
+        return unsafe pages[page].storage + offset + slot * row.bytes
     }
 
     /// Where each page keeps the attention rows of a layer.
-    package func attentionPages(layer: Int) -> [UnsafePointer<Float>] {
+    package func attentionPages(layer: Int) -> [UnsafeRawPointer] {
         let offset = layout.attentionOffsets[layer]
-        return unsafe pages.map { unsafe UnsafePointer($0.storage + offset) }
+        return unsafe pages.map { unsafe UnsafeRawPointer($0.storage + offset) }
     }
 
     /// Where each page keeps the index keys of a layer with an indexer.
-    package func indexPages(layer: Int) -> [UnsafePointer<Float>] {
-        guard let offset = layout.indexOffsets[layer] else {
-            preconditionFailure("layer \(layer) shares its selection and has no index keys")
-        }
-        return unsafe pages.map { unsafe UnsafePointer($0.storage + offset) }
+    package func indexPages(layer: Int) -> [UnsafeRawPointer] {
+        let offset = indexOffset(layer)
+        return unsafe pages.map { unsafe UnsafeRawPointer($0.storage + offset) }
     }
 
-    /// The first `length` attention rows of a layer, columns `range`, copied out: `[length, range.count]`.
+    /// The first `length` attention rows of a layer, columns `range`, as floats: `[length, range.count]`.
     package func attentionRows(layer: Int, columns range: Range<Int>) -> [Float] {
-        var values: [Float] = []
-        for position in 0..<length {
-            let row = unsafe UnsafeBufferPointer(
-                start: attentionRow(layer: layer, position: position), count: layout.attentionWidth)
-            unsafe values.append(contentsOf: row[range])
-        }
-        return values
+        rows(layout.attentionOffsets[layer], layout.attentionRow, range)
     }
 
-    /// The first `length` index keys of a layer, copied out: `[length, J]`.
+    /// The first `length` index keys of a layer, as floats: `[length, J]`.
     package func indexRows(layer: Int) -> [Float] {
+        rows(indexOffset(layer), layout.indexRow, 0..<layout.indexRow.width)
+    }
+
+    private func rows(_ offset: Int, _ row: CacheRow, _ columns: Range<Int>) -> [Float] {
         var values: [Float] = []
+        var decoded = [Float](repeating: 0, count: row.decodedStride)
         for position in 0..<length {
-            unsafe values.append(
-                contentsOf: UnsafeBufferPointer(
-                    start: indexRow(layer: layer, position: position), count: layout.indexWidth))
+            unsafe decoded.withUnsafeMutableBufferPointer { decoded in
+                guard let decoded = decoded.baseAddress else { return }
+                // Every level decodes to the same bits: an element is one multiplication.
+                unsafe Kernels.table(.baseline).load(
+                    place(offset, row, position), as: row, into: decoded)
+            }
+            values.append(contentsOf: decoded[columns])
         }
         return values
     }
@@ -99,18 +110,18 @@ package struct SequenceCache: Sendable {
 /// readers.
 @safe
 private final class CachePage: @unchecked Sendable {
-    let storage: UnsafeMutablePointer<Float>
-    private let floats: Int
+    let storage: UnsafeMutableRawPointer
+    private let bytes: Int
 
-    init(floats: Int) {
-        self.floats = floats
-        unsafe storage = .allocate(capacity: floats)
-        unsafe storage.initialize(repeating: 0, count: floats)
+    init(bytes: Int) {
+        self.bytes = bytes
+        unsafe storage = .allocate(byteCount: bytes, alignment: 64)
+        _ = unsafe storage.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
     }
 
     func copy() -> CachePage {
-        let page = CachePage(floats: floats)
-        unsafe page.storage.update(from: storage, count: floats)
+        let page = CachePage(bytes: bytes)
+        unsafe page.storage.copyMemory(from: storage, byteCount: bytes)
         return page
     }
 

@@ -99,7 +99,8 @@ extension SparseAttention {
     public func callAsFunction(
         _ x: Tensor, ropeTheta: Float, selection: KeySelection? = nil
     ) -> (output: Tensor, selection: KeySelection) {
-        let layout = CacheLayout(latentRank: latentRank, ropeDimension: rope, indexWidth: indexer?.dimension)
+        let layout = CacheLayout(
+            latentRank: latentRank, ropeDimension: rope, indexWidth: indexer?.dimension, format: .float32)
         var caches = [SequenceCache(layout: layout)]
         let batch = RaggedBatch(
             counts: [x.rowCount], caches: caches, rotary: RotaryEmbedding(theta: ropeTheta, dimension: rope))
@@ -165,7 +166,9 @@ extension LightningIndexer {
     ///   - queryLatent: c^Q, `[rows, qRank]`.
     public func callAsFunction(_ x: Tensor, queryLatent: Tensor, ropeTheta: Float) -> KeySelection {
         var caches = [
-            SequenceCache(layout: CacheLayout(latentRank: 0, ropeDimension: 0, indexWidth: dimension))
+            SequenceCache(
+                layout: CacheLayout(
+                    latentRank: 0, ropeDimension: 0, indexWidth: dimension, format: .float32))
         ]
         let batch = RaggedBatch(
             counts: [x.rowCount], caches: caches,

@@ -108,9 +108,11 @@ public struct SparseAttention: Sendable {
         compute.finished(.queryUp, layer: layer)
         let absorbed = absorb(queries, batch: batch)  // q̃, q^R             [T, N, C + R]
         compute.finished(.absorb, layer: layer)
-        let pages = unsafe caches.map { unsafe $0.attentionPages(layer: layer) }
-        let attended = unsafe latentAttention(
-            absorbed, over: keys, pages: pages, sequenceOfRow: batch.segmentOfRow)  // ô [T, N, C]
+        let rows = unsafe CachedRows(
+            caches.first?.layout.attentionRow ?? CacheRow(.float32, latent: latentRank, rope: rope),
+            pages: caches.map { unsafe $0.attentionPages(layer: layer) })
+        let attended = latentAttention(
+            absorbed, over: keys, rows: rows, sequenceOfRow: batch.segmentOfRow)  // ô [T, N, C]
         compute.finished(.attention, layer: layer)
         let values = expand(attended)  // W^UV_h ô_h                        [T, N · V]
         compute.finished(.expand, layer: layer)
@@ -138,13 +140,17 @@ public struct SparseAttention: Sendable {
             unsafe z.values.withUnsafeBufferPointer { z in
                 guard let latent = latents.baseAddress, let raw = z.baseAddress else { return }
                 compute.forEachRow(batch.rowCount) { row in
-                    let target = unsafe caches[batch.segmentOfRow[row]]
-                        .attentionRow(layer: layer, position: batch.positions[row])
-                    unsafe target.update(from: latent + row * latentRank, count: latentRank)
-                    let ropeKey = unsafe raw + row * (latentRank + rope) + latentRank
-                    unsafe (target + latentRank).update(from: ropeKey, count: rope)
-                    unsafe batch.angles.rotate(target + latentRank, row: row, kernels: compute.kernels)
-                    unsafe compute.store(target + latentRank, count: rope)
+                    unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: latentRank + rope) {
+                        guard let target = $0.baseAddress else { return }
+                        unsafe target.update(from: latent + row * latentRank, count: latentRank)
+                        let ropeKey = unsafe raw + row * (latentRank + rope) + latentRank
+                        unsafe (target + latentRank).update(from: ropeKey, count: rope)
+                        unsafe batch.angles.rotate(target + latentRank, row: row, kernels: compute.kernels)
+                        unsafe compute.store(target + latentRank, count: rope)
+                        unsafe caches[batch.segmentOfRow[row]].store(
+                            target, attentionOf: layer, position: batch.positions[row],
+                            kernels: compute.kernels)
+                    }
                 }
             }
         }

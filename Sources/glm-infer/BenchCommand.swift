@@ -51,6 +51,9 @@ struct BenchCommand: ParsableCommand {
     @Option(name: .long, help: "Arithmetic of the products: float32, bfloat16 or w8a8.")
     var numerics = Numerics.float32
 
+    @Option(name: .long, help: "Format of the cache: float32, bfloat16 or fp8.")
+    var kvCacheDtype = CacheType.float32
+
     @OptionGroup var profiling: ProfileOptions
 
     func run() throws {
@@ -93,7 +96,8 @@ struct BenchCommand: ParsableCommand {
         _ directory: String, threads: Int, profile: Profile, probe: MachineProbe
     ) throws(InputError) -> BenchmarkRunner {
         var options = LoadOptions(
-            threads: threads, gemm: gemm.backend, numerics: numerics.arithmetic)
+            threads: threads, gemm: gemm.backend, numerics: numerics.arithmetic,
+            cacheFormat: kvCacheDtype.format)
         options.profile = profile
         let bar = ProgressBar()
         defer { bar.clear() }
@@ -122,7 +126,8 @@ struct BenchCommand: ParsableCommand {
                 ("processor", Processor.name), ("cores", "\(ThreadPool.availableProcessors)"),
                 ("instruction set", InstructionSet.selected.name),
                 ("SGEMM", blas.map { "\($0.library) (\($0.coreType))" } ?? "own product, no OpenBLAS found"),
-                ("matrix products", gemm.rawValue), ("numerics", numerics.rawValue), ("chunk", "\(chunk)"),
+                ("matrix products", gemm.rawValue), ("numerics", numerics.rawValue),
+                ("cache", kvCacheDtype.rawValue), ("chunk", "\(chunk)"),
                 ("glm-infer", ProgramVersion.number),
             ])
     }

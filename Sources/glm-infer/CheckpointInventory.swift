@@ -1,4 +1,5 @@
 internal import GLMFiles
+internal import GLMKernels
 internal import GLMModel
 internal import GLMWeights
 
@@ -27,8 +28,8 @@ struct CheckpointInventory {
     var widenedBytes: Int { formats.reduce(0) { $0 + ($1.type == .float16 ? 2 * $1.bytes : 0) } }
 
     /// Bytes that one token takes in the caches of all layers, the MTP layer not counted.
-    var cacheBytesPerToken: Int {
-        CacheLayout(configuration, layers: 0..<configuration.layerCount).bytesPerToken
+    func cacheBytesPerToken(_ format: CacheFormat) -> Int {
+        CacheLayout(configuration, layers: 0..<configuration.layerCount, format: format).bytesPerToken
     }
 
     private mutating func count() {

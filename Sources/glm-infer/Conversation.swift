@@ -71,7 +71,8 @@ struct Conversation {
         return Turn(
             prompt: prompt, completion: completion,
             report: RunReport(
-                summary: completion.summary, loading: loaded.loading, numerics: loaded.numerics))
+                summary: completion.summary, loading: loaded.loading, numerics: loaded.numerics,
+                cacheFormat: loaded.cacheFormat))
     }
 }
 

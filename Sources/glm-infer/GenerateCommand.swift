@@ -39,7 +39,8 @@ struct GenerateCommand: AsyncParsableCommand {
             if !json { try Console.output(text) }
         }
         let report = RunReport(
-            summary: completion.summary, loading: loaded.loading, numerics: loaded.numerics)
+            summary: completion.summary, loading: loaded.loading, numerics: loaded.numerics,
+            cacheFormat: loaded.cacheFormat)
         if json {
             try Console.output(report.json(completion, prompt: tokens).text(.compact) + "\n")
         } else {

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import GLMFiles
 internal import GLMInference
+internal import GLMKernels
 internal import GLMModel
 internal import GLMWeights
 
@@ -14,16 +15,19 @@ struct InspectCommand: ParsableCommand {
     @Argument(help: "Folder of a checkpoint (default: the built-in model).")
     var directory: String?
 
+    @Option(name: .long, help: "Format of the cache whose size is told: float32, bfloat16 or fp8.")
+    var kvCacheDtype = CacheType.float32
+
     @Flag(name: .long, help: "Print one JSON object.")
     var json = false
 
     func run() throws {
         let inventory = try CheckpointInventory(directory: ModelOptions.directory(directory))
         if json {
-            try Console.output(inventory.json.text(.compact) + "\n")
+            try Console.output(inventory.json(kvCacheDtype.format).text(.compact) + "\n")
         } else {
             try Console.output(inventory.tensorLines)
-            try Console.output(inventory.summary)
+            try Console.output(inventory.summary(kvCacheDtype.format))
         }
     }
 }
@@ -38,8 +42,8 @@ extension CheckpointInventory {
         return text
     }
 
-    fileprivate var summary: String {
-        let c = configuration
+    fileprivate func summary(_ cache: CacheFormat) -> String {
+        let c = configuration, cacheBytes = cacheBytesPerToken(cache)
         var lines = [
             "",
             "model: \(c.layerCount) layers + \(c.nextTokenLayerCount) MTP, hidden size \(c.hiddenSize), "
@@ -61,13 +65,13 @@ extension CheckpointInventory {
                 "  F16 tensors are widened to F32: \(Figure.bytes(widenedBytes)) of memory of their own")
         }
         lines.append(
-            "cache: \(Figure.grouped(cacheBytesPerToken)) bytes a token, "
-                + "\(Figure.bytes(cacheBytesPerToken * c.maximumPositions)) for the longest context "
+            "cache: \(Figure.grouped(cacheBytes)) bytes a token in \(cache.rawValue), "
+                + "\(Figure.bytes(cacheBytes * c.maximumPositions)) for the longest context "
                 + "of \(Figure.grouped(c.maximumPositions)) tokens")
         return lines.joined(separator: "\n") + "\n"
     }
 
-    fileprivate var json: JSON {
+    fileprivate func json(_ cache: CacheFormat) -> JSON {
         let tensors = checkpoint.tensors.map { tensor in
             JSON.object([
                 JSON.Member("name", .string(tensor.name.description)),
@@ -91,7 +95,7 @@ extension CheckpointInventory {
             JSON.Member("active_parameters", .integer(activeParameters)),
             JSON.Member("mapped_bytes", .integer(mappedBytes)),
             JSON.Member("widened_bytes", .integer(widenedBytes)),
-            JSON.Member("cache_bytes_per_token", .integer(cacheBytesPerToken)),
+            JSON.Member("cache_bytes_per_token", .integer(cacheBytesPerToken(cache))),
             JSON.Member("maximum_context", .integer(configuration.maximumPositions)),
             JSON.Member("formats", .object(formats)),
             JSON.Member("tensors", .array(tensors)),

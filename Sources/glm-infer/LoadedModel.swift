@@ -35,7 +35,8 @@ struct PreparedModel {
         let clock = ContinuousClock()
         let start = clock.now
         if options.verbose {
-            Console.note("model: \(documents.directory)\nnumerics: \(options.numerics.rawValue)\n")
+            Console.note("model: \(documents.directory)\nnumerics: \(options.numerics.rawValue)")
+            Console.note(", cache: \(options.kvCacheDtype.rawValue)\n")
         }
         if options.lazy {
             Console.note("weights are read when needed, and not checked beforehand (--lazy)\n")
@@ -49,7 +50,7 @@ struct PreparedModel {
         let model = try await GLM.load(documents, progress: { bar.show($0) })
         return LoadedModel(
             model: model, loading: reading + start.duration(to: clock.now),
-            numerics: options.numerics.arithmetic)
+            numerics: options.numerics.arithmetic, cacheFormat: options.kvCacheDtype.format)
     }
 }
 
@@ -60,6 +61,8 @@ struct LoadedModel {
     var loading: Duration
     /// What its products do to their inputs.
     var numerics: ProductArithmetic
+    /// How its caches are stored.
+    var cacheFormat: CacheFormat
 }
 
 extension ModelOptions {
@@ -81,6 +84,7 @@ extension ModelOptions {
         options.lazy = lazy
         options.gemm = gemm.backend
         options.numerics = numerics.arithmetic
+        options.cacheFormat = kvCacheDtype.format
         guard let epsilon = latentNormEps else { return options }
         guard epsilon > 0 && epsilon < 1 else {
             throw InputError(

@@ -30,11 +30,28 @@ struct ModelOptions: ParsableArguments {
     )
     var numerics = Numerics.float32
 
+    @Option(
+        name: .long, help: "Format of the cache: float32, bfloat16, or fp8 (rope keys in BF16).")
+    var kvCacheDtype = CacheType.float32
+
     @Flag(name: .long, help: "Do not read and check all weights before the first token.")
     var lazy = false
 
     @Flag(name: .long, help: "Say more about what happens, on standard error.")
     var verbose = false
+}
+
+/// `--kv-cache-dtype`.
+enum CacheType: String, ExpressibleByArgument, CaseIterable {
+    case float32, bfloat16, fp8
+
+    var format: CacheFormat {
+        switch self {
+        case .float32: .float32
+        case .bfloat16: .bfloat16
+        case .fp8: .fp8
+        }
+    }
 }
 
 /// `--numerics`.

@@ -17,6 +17,8 @@ struct RunReport {
     var loading: Duration
     /// What the products did to their inputs.
     var numerics: ProductArithmetic
+    /// How the caches were stored.
+    var cacheFormat: CacheFormat
 
     /// The closing line on standard error.
     var line: String {
@@ -29,7 +31,7 @@ struct RunReport {
             """
     }
 
-    /// `{text, token_ids, prompt_token_ids, finish_reason, usage, numerics, timings}`.
+    /// `{text, token_ids, prompt_token_ids, finish_reason, usage, numerics, kv_cache_dtype, timings}`.
     func json(_ completion: Completion, prompt: [Int32]) -> JSON {
         .object([
             JSON.Member("text", .string(completion.text)),
@@ -44,6 +46,7 @@ struct RunReport {
                     JSON.Member("total_tokens", .integer(summary.promptTokens + summary.completionTokens)),
                 ])),
             JSON.Member("numerics", .string(numerics.rawValue)),
+            JSON.Member("kv_cache_dtype", .string(cacheFormat.rawValue)),
             JSON.Member("timings", timings),
         ])
     }

@@ -8,13 +8,16 @@ import Testing
 @Suite struct NumericModeTests {
     struct Mode: CustomTestStringConvertible, Sendable {
         var checkpoint: GoldenCheckpoint
-        var numerics: ProductArithmetic
+        var numerics = ProductArithmetic.float32
+        var cache = CacheFormat.float32
         var level: InstructionSet
 
-        var testDescription: String { "\(checkpoint.name) \(numerics.rawValue) \(level.name)" }
+        var testDescription: String {
+            "\(checkpoint.name) \(numerics.rawValue), cache \(cache.rawValue), \(level.name)"
+        }
 
         func load(threads: Int = 2) throws -> LanguageModel {
-            try checkpoint.load(threads: threads, numerics: numerics, level: level)
+            try checkpoint.load(threads: threads, numerics: numerics, cache: cache, level: level)
         }
     }
 
@@ -23,6 +26,10 @@ import Testing
             Mode(checkpoint: .fp8Edge, numerics: .w8a8, level: level),
             Mode(checkpoint: .fp8Edge, numerics: .bfloat16, level: level),
             Mode(checkpoint: .sharedOdd, numerics: .bfloat16, level: level),
+            Mode(checkpoint: .fp8Edge, cache: .fp8, level: level),
+            Mode(checkpoint: .sharedOdd, cache: .fp8, level: level),
+            Mode(checkpoint: .sharedOdd, cache: .bfloat16, level: level),
+            Mode(checkpoint: .fp8Edge, numerics: .w8a8, cache: .fp8, level: level),
         ]
     }
 
@@ -93,6 +100,18 @@ import Testing
         let errors = zip(a, b).map { abs($0 - $1) }
         let mean = errors.reduce(0, +) / Float(errors.count)
         #expect(mean > 0 && mean < size * 0x1p-6, "mean error \(mean) of \(size)")
+    }
+
+    /// A cache in BF16 loses nothing of activations that are BF16.
+    @Test(arguments: [GoldenCheckpoint.sharedOdd, .fp8Edge])
+    func bfloat16CacheHoldsBFloat16Activations(checkpoint: GoldenCheckpoint) throws {
+        func run(_ numerics: ProductArithmetic, _ cache: CacheFormat) throws -> BitwisePropertyTests.Run {
+            let model = try checkpoint.load(numerics: numerics, cache: cache)
+            return BitwisePropertyTests.run(model, checkpoint.prompt(70, for: model), pieces: [64, 6])
+        }
+        #expect(try run(.bfloat16, .bfloat16) == run(.bfloat16, .float32))
+        // Negative control: of Float32 activations it does.
+        #expect(try run(.float32, .bfloat16) != run(.float32, .float32))
     }
 
     @Test func refusesWhatCannotBe() throws {

@@ -1,20 +1,38 @@
+import GLMKernels
 import GLMModel
 import Testing
 
 @Suite struct SequenceCacheTests {
-    static func layout() throws -> CacheLayout {
+    static func layout(_ format: CacheFormat = .float32) throws -> CacheLayout {
         let configuration = try GLMConfigurationTests.load([
             "indexer_types": "[\"full\",\"shared\",\"full\",\"shared\"]"
         ])
-        return CacheLayout(configuration, layers: 0..<4)
+        return CacheLayout(configuration, layers: 0..<4, format: format)
     }
 
     @Test func layoutHasNoIndexKeysInSharedLayers() throws {
         let layout = try Self.layout()
         #expect(layout.attentionWidth == 32)
         #expect(layout.indexOffsets.map { $0 == nil } == [false, true, false, true])
-        #expect(layout.pageFloats == 64 * (4 * 32 + 2 * 16))
+        #expect(layout.pageBytes == 64 * 4 * (4 * 32 + 2 * 16))
         #expect(layout.bytesPerToken == 4 * (4 * 32 + 2 * 16))
+    }
+
+    /// 32 elements a row and 16 an index key, which 2 of the 4 layers have; C = 24, R = 8.
+    @Test func bytesFollowTheFormat() throws {
+        #expect(try Self.layout(.bfloat16).bytesPerToken == 2 * (4 * 32 + 2 * 16))
+        #expect(try Self.layout(.fp8).bytesPerToken == 4 * (24 + 4 + 2 * 8) + 2 * (16 + 4))
+        // The released model: 656 bytes a token and layer, 132 an index key.
+        #expect(CacheRow(.fp8, latent: 512, rope: 64).bytes == 656)
+        #expect(CacheRow(.fp8, latent: 128).bytes == 132)
+    }
+
+    private static func write(_ value: Float, at position: Int, in cache: SequenceCache) {
+        let row = [Float](repeating: value, count: cache.layout.attentionWidth)
+        row.withUnsafeBufferPointer { row in
+            guard let row = row.baseAddress else { return }
+            cache.store(row, attentionOf: 1, position: position, kernels: .table(.baseline))
+        }
     }
 
     @Test func pagesComeAndGoWithTheTokens() throws {
@@ -36,12 +54,12 @@ import Testing
     func copiesAreValues(length: Int) throws {
         var first = SequenceCache(layout: try Self.layout())
         first.reserve(length)
-        for position in 0..<length { first.attentionRow(layer: 1, position: position)[0] = Float(position) }
+        for position in 0..<length { Self.write(Float(position), at: position, in: first) }
         first.advance(length)
         var second = first
         second.truncate(to: length - 1)
         second.reserve(1)
-        second.attentionRow(layer: 1, position: length - 1)[0] = -1
+        Self.write(-1, at: length - 1, in: second)
         second.advance(1)
         #expect(first.attentionRows(layer: 1, columns: 0..<1) == (0..<length).map { Float($0) })
         #expect(second.attentionRows(layer: 1, columns: 0..<1) == (0..<(length - 1)).map { Float($0) } + [-1])

@@ -1,4 +1,5 @@
 package import GLMFiles
+import GLMKernels
 import GLMModel
 
 /// What `golden.json` says about how the goldens were computed.
@@ -9,15 +10,24 @@ package struct GoldenSettings: Equatable {
     /// The instruction-set level that dumped the file: equal bits are asked for. nil for a reference's
     /// goldens.
     let exactLevel: String?
+    /// What the products of a dump did to their inputs; a reference's goldens are Float32.
+    let numerics: ProductArithmetic
+    /// How the caches of a dump were stored.
+    let cacheFormat: CacheFormat
 
     /// Equal bits are asked for, as on files this engine dumped itself.
     var exact: Bool { exactLevel != nil }
 
-    init(latentNormEpsilon: Float, rmsNormEpsilon: Float, indexKeyEpsilon: Float, exactLevel: String?) {
+    init(
+        latentNormEpsilon: Float, rmsNormEpsilon: Float, indexKeyEpsilon: Float, exactLevel: String?,
+        numerics: ProductArithmetic, cacheFormat: CacheFormat
+    ) {
         self.latentNormEpsilon = latentNormEpsilon
         self.rmsNormEpsilon = rmsNormEpsilon
         self.indexKeyEpsilon = indexKeyEpsilon
         self.exactLevel = exactLevel
+        self.numerics = numerics
+        self.cacheFormat = cacheFormat
     }
 
     static func load(path: String) throws(InputError) -> GoldenSettings {
@@ -49,7 +59,21 @@ package struct GoldenSettings: Equatable {
         }
         self.init(
             latentNormEpsilon: latent, rmsNormEpsilon: try epsilons.positive("rms_norm", below: 1),
-            indexKeyEpsilon: try epsilons.positive("index_k_norm", below: 1), exactLevel: level?.string)
+            indexKeyEpsilon: try epsilons.positive("index_k_norm", below: 1), exactLevel: level?.string,
+            numerics: try GoldenSettings.choice("numerics", keys) ?? .float32,
+            cacheFormat: try GoldenSettings.choice("kv_cache_dtype", keys) ?? .float32)
+    }
+
+    /// A value that is one of a few words; nil where it is missing.
+    private static func choice<Value: RawRepresentable & CaseIterable>(
+        _ name: String, _ keys: ConfigurationKeys
+    ) throws(InputError) -> Value? where Value.RawValue == String {
+        guard let value = keys.value(name) else { return nil }
+        guard let choice = value.string.flatMap(Value.init(rawValue:)) else {
+            let words = Value.allCases.map(\.rawValue).joined(separator: ", ")
+            throw keys.error(name, found: keys.describe(name), expected: "one of \(words)")
+        }
+        return choice
     }
 
     /// What is read.
@@ -63,6 +87,10 @@ package struct GoldenSettings: Equatable {
                 ])
         ]
         if let exactLevel { members.append(JSON.Member("exact_at_level", .string(exactLevel))) }
+        if numerics != .float32 { members.append(JSON.Member("numerics", .string(numerics.rawValue))) }
+        if cacheFormat != .float32 {
+            members.append(JSON.Member("kv_cache_dtype", .string(cacheFormat.rawValue)))
+        }
         return .object(members)
     }
 

@@ -29,10 +29,11 @@ public struct GoldenVerifier {
     /// Compares everything; one row a quantity, in the order of their names.
     ///
     /// `options.latentNormEpsilon` is replaced by what `golden.json` says, and each quantity is computed in the
-    /// numerics its name asks for: `fp8.gemm.*` and `fp8.w8a8.*` with quantised inputs, all others in Float32.
+    /// numerics its name asks for: `fp8.gemm.*` and `fp8.w8a8.*` with quantised inputs, all others in Float32 or what a dump says.
     public func verify(options: LoadOptions) throws(InputError) -> GoldenReport {
         var options = options
-        options.numerics = .float32
+        options.numerics = settings.numerics
+        options.cacheFormat = settings.cacheFormat
         options.latentNormEpsilon = settings.latentNormEpsilon
         try settings.check(level: options.instructionSet.name, file: directory + "/golden.json")
         var computed: [String: GoldenArray] = [:]

@@ -15,7 +15,7 @@ public func fuzzConfiguration(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int
     require((1...configuration.routedExpertCount).contains(configuration.expertsPerToken), "experts a token")
     require(configuration.ropeDimension.isMultiple(of: 2), "rope pairs")
     require(configuration.rmsNormEpsilon > 0 && configuration.ropeTheta > 0, "positive numbers")
-    let layout = CacheLayout(configuration, layers: 0..<configuration.storedLayerCount)
+    let layout = CacheLayout(configuration, layers: 0..<configuration.storedLayerCount, format: .float32)
     require(layout.bytesPerToken > 0, "cache sizes do not overflow")
     let reversed = JSONDocument.reversingMembers(fuzzedBytes(data, size))
     require(reversed.flatMap(read) == configuration, "the order of keys changes nothing")
