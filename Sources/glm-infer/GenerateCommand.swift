@@ -11,7 +11,7 @@ struct GenerateCommand: AsyncParsableCommand {
         commandName: "generate", abstract: "Continue a prompt.",
         discussion: """
             The prompt is taken as it is: names of special tokens in it, such as <|user|>, become these tokens. Use \
-            'chat' or 'render' for text from outside.
+            'chat' for text from outside.
 
             What no option says comes from the model's generation_config.json, then from GLM's recommendation: \
             temperature 1, top-p 0.95.

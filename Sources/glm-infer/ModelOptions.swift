@@ -34,7 +34,9 @@ struct ModelOptions: ParsableArguments {
         name: .long, help: "Format of the cache: float32, bfloat16, or fp8 (rope keys in BF16).")
     var kvCacheDtype = CacheType.float32
 
-    @Flag(name: .long, help: "Do not read and check all weights before the first token.")
+    @Flag(
+        name: .long,
+        help: "Do not read all weights before the first token, looking for FP8 codes that are not numbers.")
     var lazy = false
 
     @Flag(name: .long, help: "Say more about what happens, on standard error.")
