@@ -46,11 +46,19 @@ extension Kernels {
         _ strips: PairStrips, _ rows: Range<Int>, _ quad: Int, _ groups: Range<Int>, _ tiles: Range<Int>
     ) {
         let tokens = strips.tokens, width = BFloat16Tokens.tileWidth * 64
-        fill(strips, rows, groups)
+        // Four whole rows of BF16 are read where they lie; the strip stays in the nearest cache for all tiles,
+        // and the first of them asks for the next four rows.
+        let w = strips.weight
+        let direct =
+            w.format == .bfloat16 && rows.count == 4 && groups.upperBound * 32 <= w.columns
+        if !direct { fill(strips, rows, groups) }
+        let weights =
+            direct ? strips.address(rows.lowerBound, groups.lowerBound) : UnsafeRawPointer(strips.panel)
         for index in tiles {
             let tile = tokens.tile(index)
             var job = pair_tile(
-                weights: strips.panel, group_bytes: 256, row_bytes: 64,
+                weights: weights, group_bytes: direct ? 64 : 256, row_bytes: direct ? w.rowStride * 2 : 64,
+                ahead: direct && index == tiles.lowerBound ? w.rowStride * 8 : 0,
                 x: tokens.address(tile, group: groups.lowerBound), groups: groups.count,
                 sums: strips.sums + (quad * tiles.count + index - tiles.lowerBound) * width,
                 y: strips.y + tile.lowerBound * strips.yStride + rows.lowerBound, y_stride: strips.yStride,
@@ -64,13 +72,15 @@ extension Kernels {
     private func stream(_ strips: PairStrips, _ rows: Range<Int>) {
         let w = strips.weight, tokens = strips.tokens
         let whole = w.columns / 32, dot = hasBFloat16Products
+        // Short rows end before a prefetch within them would help: the next four rows instead.
+        let ahead = w.rowStride * 2 > 8192 ? 4096 : w.rowStride * 8
         var row = rows.lowerBound
         while row < rows.upperBound {
             // Fewer than four rows: one of them, four times.
             let count = rows.upperBound - row < 4 ? 1 : 4
             var job = pair_tile(
                 weights: strips.address(row, 0), group_bytes: 64, row_bytes: count == 1 ? 0 : w.rowStride * 2,
-                x: tokens.base, groups: whole, sums: strips.sums, y: strips.y + row,
+                ahead: ahead, x: tokens.base, groups: whole, sums: strips.sums, y: strips.y + row,
                 y_stride: strips.yStride, rows: count, first: 1, last: whole == tokens.groups ? 1 : 0)
             if whole > 0 { runPairTile(&job, tokens: 1, dot: dot) }
             if whole < tokens.groups {

@@ -58,8 +58,8 @@ private func pairTile(_ job: pair_tile, _ tokens: Int, _ dot: Bool) {
     let step = job.row_bytes
     var left = job.groups
     while left > 0 {
-        if tokens == 1 {
-            let ahead = w + 4096
+        if job.ahead != 0 {
+            let ahead = w + job.ahead
             prefetch(ahead)
             prefetch(ahead + step)
             prefetch(ahead + 2 &* step)

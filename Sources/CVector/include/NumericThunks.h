@@ -47,6 +47,7 @@ static inline int cpu_multiplies_bf16(void) {
 typedef struct {
     const void *weights;
     long group_bytes, row_bytes;
+    long ahead;                // bytes from a group to what is prefetched meanwhile; 0 for nothing
     const void *x;
     long groups;
     float *sums;               // [token][4][16], partial sums between strips
