@@ -128,7 +128,7 @@ private func distinctExperts(_ model: LanguageModel, _ step: SequenceStep, behin
     var options = LoadOptions(threads: 2)
     options.profile = profile
     let model = try LanguageModel.load(directory: EmbeddedModel.directory(), options: options)
-    let probe = MachineProbe(blas: nil, pool: model.compute.pool, bufferBytes: 1 << 20)
+    let probe = MachineProbe(blas: nil, pool: model.compute.pool, bufferBytes: 1 << 22)
     let runner = BenchmarkRunner(model: model, profile: profile, probe: probe, chunk: 8)
     let tests: [(BenchmarkTest, passes: Int, rows: Int)] = [
         (.prefill(tokens: 20, depth: 3), 3, 20), (.decode(tokens: 4, depth: 17, sequences: 1), 4, 4),
