@@ -148,7 +148,7 @@ let fuzzed: [String: [Target.Dependency]] = [
     "json": ["GLMFiles"],
     "safetensors": ["GLMFiles", "GLMWeights"],
     "index": ["GLMFiles", "GLMWeights"],
-    "config": ["GLMFiles", "GLMModel"],
+    "config": ["GLMFiles", "GLMKernels", "GLMModel"],
     "tokenizer": ["GLMFiles", "GLMText"],
     "encode": ["GLMFiles", "GLMText"],
     "messages": ["GLMFiles", "GLMText"],

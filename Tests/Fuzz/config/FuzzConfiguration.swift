@@ -3,6 +3,7 @@
 
 import FuzzSupport
 import GLMFiles
+import GLMKernels
 import GLMModel
 
 /// The property at the top of this file, on one input.
