@@ -115,7 +115,7 @@ public struct IndexScoring: Sendable {
                 longest[keys.sequenceOfRow[row]] ?? 0, keys.visible[row])
         }
         return Work(
-            bytes: longest.values.reduce(0, +) * dimension * MemoryLayout<Float>.size,
+            bytes: longest.values.reduce(0, +) * keys.rows.row.bytes,
             operations: 2 * pairs * heads * dimension)
     }
 

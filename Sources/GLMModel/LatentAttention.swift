@@ -64,7 +64,7 @@ public struct LatentAttention: Sendable {
         let rows = keys.rowCount
         precondition(
             queries.values.count == rows * heads * width, "queries \(queries.shape) for \(rows) rows")
-        compute.profile?.add(work(keys, sequenceOfRow))
+        compute.profile?.add(work(keys, cached.row, sequenceOfRow))
         let parts = headParts(rows: rows)
         return unsafe Tensor(shape: [rows, heads, latentRank]) { attended in
             unsafe queries.values.withUnsafeBufferPointer { queries in
@@ -87,11 +87,11 @@ public struct LatentAttention: Sendable {
 
     /// Scores over C + R elements and a sum over C, for every head and key of every row; every sequence's rows
     /// are read once.
-    private func work(_ keys: KeySelection, _ sequenceOfRow: [Int]) -> Work {
+    private func work(_ keys: KeySelection, _ row: CacheRow, _ sequenceOfRow: [Int]) -> Work {
         let pairs = (0..<keys.rowCount).reduce(0) { $0 + keys.count($1) }
         let rows = keys.cacheRows(sequenceOfRow)
         return Work(
-            bytes: rows * width * MemoryLayout<Float>.size,
+            bytes: rows * row.bytes,
             operations: 2 * pairs * heads * (width + latentRank))
     }
 

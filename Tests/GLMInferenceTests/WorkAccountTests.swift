@@ -90,6 +90,25 @@ private func distinctExperts(_ model: LanguageModel, _ step: SequenceStep, behin
     }
 }
 
+@Test func cacheRowsCountInTheirFormat() throws {
+    func bytes(_ format: CacheFormat) throws -> Int {
+        let profile = Profile()
+        var options = LoadOptions(threads: 1, cacheFormat: format)
+        options.profile = profile
+        let model = try LanguageModel.load(directory: EmbeddedModel.directory(), options: options)
+        var caches = [model.makeCache()]
+        // One token behind 20: 16 rows of attention and 21 of index keys in each layer.
+        _ = model.forward([SequenceStep(tokens: (0..<20).map { $0 }, logitRows: 0)], caches: &caches)
+        profile.reset()
+        _ = model.forward([SequenceStep(tokens: [7], logitRows: 1)], caches: &caches)
+        let kept = profile.entries.filter { ["attention", "indexScores"].contains($0.key.operation) }
+        return kept.reduce(0) { $0 + $1.work.bytes }
+    }
+    let floats = 3 * (16 * (48 + 8) + 21 * 24)
+    #expect(try bytes(.float32) == 4 * floats)
+    #expect(try bytes(.bfloat16) == 2 * floats)
+}
+
 @Test func aBatchReadsWeightsOnce() throws {
     let profile = Profile()
     var options = LoadOptions(threads: 1)

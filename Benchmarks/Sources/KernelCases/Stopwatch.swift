@@ -40,7 +40,7 @@ package struct Stopwatch {
         var sum = Eight.zero
         let seconds = seconds {
             var (a, b, c, d) = (Eight.zero, Eight.zero, Eight.zero, Eight.zero)
-            for block in 0..<(Stopwatch.words * 8 >> 22) {
+            for block in 0..<(Stopwatch.words >> 19) {
                 let base = UnsafeRawPointer(memory) + block << 22
                 var offset = 0
                 while offset < 1 << 20 {
