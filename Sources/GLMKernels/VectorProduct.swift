@@ -3,48 +3,52 @@ import CVector
 // One token against stored weights, at the speed of memory: four weight rows at a time, one accumulator of 16
 // lanes per output.
 
-/// Bytes that prefetching runs ahead in each of four rows.
-private let prefetchDistance = 4096
+/// Bytes that prefetching runs ahead in each of four streams.
+private let prefetchDistance = 1024
+/// The same where the four rows are neighbours and make one stream.
+private let singleStreamDistance = 8192
 
-/// Four rows of weights, read side by side, and what to prefetch for them. Rows beyond the last repeat it.
+/// Four rows of weights, a quarter of the job's rows apart, read side by side. Rows beyond the last repeat it.
+///
+/// Four streams keep more requests under way than one of four neighbouring rows: 33 against 26 GB/s with two
+/// threads where the memory gives 34.
 private struct FourRows {
     let a, b, c, d: UnsafeRawPointer
-    /// Up to this byte the prefetch stays in the row; beyond it, it belongs to the four rows that follow.
+    /// Up to this byte of a row the prefetch stays in the row; beyond it, it belongs to the row that follows.
     private let turn: Int
-    private let four: Int
-    /// Where short rows prefetch, one line behind the other; nil for rows longer than the distance.
-    private let ahead: UnsafeRawPointer?
+    private let skip: Int
 
+    /// Rows `row`, `row + step`, `row + 2 · step` and `row + 3 · step`.
     @inline(__always)
-    init(_ job: vector_product, _ row: Int, _ size: Int) {
+    init(_ job: vector_product, _ row: Int, step: Int, _ size: Int) {
         let last = job.rows &- 1
         let stride = job.row_bytes
+        let length = job.columns &* size
         a = job.weights + row &* stride
-        b = job.weights + min(row &+ 1, last) &* stride
-        c = job.weights + min(row &+ 2, last) &* stride
-        d = job.weights + min(row &+ 3, last) &* stride
-        four = 4 &* stride
-        turn = job.columns &* size &- prefetchDistance
-        let fours = max(1, prefetchDistance / max(1, stride))
-        ahead = turn >= 0 ? nil : a + fours &* four
+        b = job.weights + min(row &+ step, last) &* stride
+        c = job.weights + min(row &+ 2 &* step, last) &* stride
+        d = job.weights + min(row &+ 3 &* step, last) &* stride
+        turn = max(0, length &- prefetchDistance)
+        skip = stride &- length
     }
 
     /// Asks for four lines that will be read a little later than those at `offset`.
     @inline(__always)
     func prefetchAfter(_ offset: Int) {
-        if let ahead {
-            let line = ahead + 4 &* offset
-            prefetch(line)
-            prefetch(line + 64)
-            prefetch(line + 128)
-            prefetch(line + 192)
-        } else {
-            let delta = offset < turn ? offset &+ prefetchDistance : offset &- turn &+ four
-            prefetch(a + delta)
-            prefetch(b + delta)
-            prefetch(c + delta)
-            prefetch(d + delta)
-        }
+        let delta = offset &+ prefetchDistance &+ (offset < turn ? 0 : skip)
+        prefetch(a + delta)
+        prefetch(b + delta)
+        prefetch(c + delta)
+        prefetch(d + delta)
+    }
+
+    /// The same for four neighbours whose rows follow one another.
+    @inline(__always)
+    func prefetchNeighbours(_ offset: Int) {
+        prefetch(a + (offset &+ singleStreamDistance))
+        prefetch(b + (offset &+ singleStreamDistance))
+        prefetch(c + (offset &+ singleStreamDistance))
+        prefetch(d + (offset &+ singleStreamDistance))
     }
 }
 
@@ -54,6 +58,16 @@ struct FourSums {
 
     @inline(__always)
     init() {}
+
+    /// Stores the four sums `step` elements apart, those that lie before `end`.
+    @inline(__always)
+    func scatter(_ y: UnsafeMutablePointer<Float>, _ row: Int, step: Int, end: Int) {
+        let sums = f32x16_sum4(a, b, c, d)
+        y[row] = sums[0]
+        if row &+ step < end { y[row &+ step] = sums[1] }
+        if row &+ 2 &* step < end { y[row &+ 2 &* step] = sums[2] }
+        if row &+ 3 &* step < end { y[row &+ 3 &* step] = sums[3] }
+    }
 
     /// Stores the first `rows` of the four sums.
     @inline(__always)
@@ -74,9 +88,10 @@ struct FourSums {
 private func productBody(_ format: Int32, _ size: Int, _ job: vector_product, wide: Bool = false) {
     let whole = job.columns & ~15
     let step = 64 / size
+    let quarter = (job.rows &+ 3) / 4
     var row = 0
-    while row < job.rows {
-        let w = FourRows(job, row, size)
+    while row < quarter {
+        let w = FourRows(job, row, step: quarter, size)
         var sums = FourSums()
         var k = 0
         var cursor = ScaleCursor(format == 2 ? job.scales : nil, block: job.block, phase: job.phase)
@@ -104,8 +119,8 @@ private func productBody(_ format: Int32, _ size: Int, _ job: vector_product, wi
             }
         }
         if whole < job.columns { addTail(format, size, w, job, whole, cursor.scale, &sums) }
-        sums.store(job.y + row, rows: job.rows &- row)
-        row &+= 4
+        sums.scatter(job.y, row, step: quarter, end: job.rows)
+        row &+= 1
     }
 }
 
@@ -231,7 +246,7 @@ private func transposedBody(_ format: Int32, _ size: Int, _ job: vector_product)
     let whole = job.columns & ~15
     var row = 0
     while row < job.rows {
-        let w = FourRows(job, row, size)
+        let w = FourRows(job, row, step: 1, size)
         let count = job.rows &- row
         let x = (
             job.x[row], count > 1 ? job.x[row &+ 1] : 0, count > 2 ? job.x[row &+ 2] : 0,
@@ -245,7 +260,7 @@ private func transposedBody(_ format: Int32, _ size: Int, _ job: vector_product)
             let end = cursor.end(c, whole)
             while c < end {
                 let offset = c &* size
-                if offset & 63 < 16 &* size { w.prefetchAfter(offset) }
+                if offset & 63 < 16 &* size { w.prefetchNeighbours(offset) }
                 var sum = f32x16_load(job.y + c)
                 sum = f32x16_multiply_add(tokens.0, weights(format, w.a + offset, scale), sum)
                 if count > 1 {
