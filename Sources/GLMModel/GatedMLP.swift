@@ -45,7 +45,7 @@ public struct GatedMLP: Sendable {
 
     /// `[tokens, hidden]` → `[tokens, hidden]`.
     public func callAsFunction(_ x: Tensor) -> Tensor {
-        down(gate.compute.siluMultiply(concatenatedProducts([gate, up], of: x)))
+        down(gate.compute.siluMultiply(products([Product(gate, up, of: x)])[0]))
     }
 }
 

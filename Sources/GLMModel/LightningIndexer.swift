@@ -1,6 +1,6 @@
 package import GLMFiles
 package import GLMKernels
-package import GLMTensor
+import GLMTensor
 package import GLMWeights
 
 /// The lightning indexer of DeepSeek Sparse Attention: which keys a query attends to.
@@ -59,27 +59,36 @@ public struct LightningIndexer: Sendable {
             ropeDimension: configuration.ropeDimension, topK: configuration.indexTopK, compute: compute)
     }
 
+    /// Whether some row sees more keys than it may attend to, so that keys must be scored.
+    package func mustScore(_ batch: RaggedBatch) -> Bool { batch.visibleKeys.contains { $0 > topK } }
+
+    /// What the indexer makes of a layer's input and query latent, before it chooses.
+    package struct Inputs {
+        /// W^K x, `[rows, J]`.
+        var keys: Tensor
+        /// W^QI c^Q and W^w x, `[rows, heads · J]` and `[rows, heads]`; nil where nothing is scored.
+        var query: (raw: Tensor, headWeights: Tensor)?
+    }
+
     /// Writes the rows' index keys and selects their keys.
     ///
-    /// - Parameters:
-    ///   - x: normed layer input, `[rows, hidden]`.
-    ///   - queryLatent: c^Q, `[rows, queryRank]`.
-    ///   - trace: receives the scores `[rows, keys]` when given; otherwise rows that see no more than `topK`
-    ///     keys are not scored at all.
+    /// - Parameter trace: receives the scores `[rows, keys]` when given; otherwise rows that see no more than
+    ///   `topK` keys are not scored at all.
+    /// - Precondition: the query is there when `mustScore` says so or there is a trace.
     package func callAsFunction(
-        _ x: Tensor, queryLatent: Tensor, layer: Int, batch: RaggedBatch, caches: inout [SequenceCache],
-        trace: Trace?
+        _ inputs: Inputs, layer: Int, batch: RaggedBatch, caches: inout [SequenceCache], trace: Trace?
     ) -> KeySelection {
-        writeKeys(keyNorm(keyDown(x)), layer: layer, batch: batch, caches: caches)
+        writeKeys(keyNorm(inputs.keys), layer: layer, batch: batch, caches: caches)
         compute.finished(.indexKey, layer: layer)
 
         var selection = KeySelection(visible: batch.visibleKeys, topK: topK)
+        guard let query = inputs.query else {
+            precondition(!mustScore(batch) && trace == nil, "layer \(layer) must score and was given no query")
+            return selection
+        }
         let sparse = (0..<batch.rowCount).filter { !selection.isDense($0) }
-        guard !sparse.isEmpty || trace != nil else { return selection }
-
-        let queries = rotated(queryUp(queryLatent), batch: batch)  // [rows, heads · J]
-        let weights = scaledHeadWeights(x)  // [rows, heads]
-        compute.finished(.indexQuery, layer: layer)
+        let queries = rotated(query.raw, batch: batch)  // [rows, heads · J]
+        let weights = scaled(query.headWeights)  // [rows, heads]
         let keys = IndexKeys(layer: layer, batch: batch, caches: caches)
         if let trace {
             let scores = scoring.scores(queries: queries, headWeights: weights, keys: keys)
@@ -126,8 +135,8 @@ public struct LightningIndexer: Sendable {
     }
 
     /// w = W^w x / √heads: raw, possibly negative.
-    private func scaledHeadWeights(_ x: Tensor) -> Tensor {
-        var weights = headWeights(x)
+    private func scaled(_ raw: Tensor) -> Tensor {
+        var weights = raw
         let scale = 1 / Float(heads).squareRoot()
         for index in weights.values.indices { weights.values[index] *= scale }
         return weights

@@ -25,52 +25,88 @@ package struct Linear: Sendable {
         self.role = role
     }
 
-    private var arithmetic: ProductArithmetic {
+    fileprivate var arithmetic: ProductArithmetic {
         role == .decision && compute.arithmetic == .bfloat16 ? .float32 : compute.arithmetic
     }
 
     /// `[tokens, in]` → `[tokens, out]`.
-    package func callAsFunction(_ x: Tensor) -> Tensor {
-        precondition(x.width == weight.columns, "Linear of \(weight.columns) inputs was given \(x.shape)")
-        let tokens = x.rowCount
-        return unsafe Tensor(shape: [tokens, weight.rows]) { output in
-            unsafe x.values.withUnsafeBufferPointer { input in
-                guard let input = input.baseAddress, tokens > 0 else { return }
-                unsafe compute.product(
-                    [
-                        ProductGroup(
-                            weight: weight.view, x: input, tokens: tokens, xStride: weight.columns,
-                            y: output, yStride: weight.rows)
-                    ], arithmetic: arithmetic)
-            }
+    package func callAsFunction(_ x: Tensor) -> Tensor { products([Product(self, of: x)])[0] }
+}
+
+/// One or several weights times the same rows: `[tokens, in]` → `[tokens, Σ out]`, side by side.
+package struct Product: Sendable {
+    let layers: [Linear]
+    let x: Tensor
+
+    /// - Precondition: every layer takes rows as wide as those of `x`.
+    package init(_ layers: Linear..., of x: Tensor) {
+        for layer in layers {
+            precondition(
+                x.width == layer.weight.columns,
+                "Linear of \(layer.weight.columns) inputs was given \(x.shape)")
         }
+        self.layers = layers
+        self.x = x
     }
 }
 
-/// Several products of the same rows in one parallel region, side by side: `[tokens, in]` → `[tokens, Σ
-/// out]`.
-package func concatenatedProducts(_ layers: [Linear], of x: Tensor) -> Tensor {
-    let tokens = x.rowCount
-    let total = layers.reduce(0) { $0 + $1.weight.rows }
-    for layer in layers {
-        precondition(
-            x.width == layer.weight.columns, "Linear of \(layer.weight.columns) inputs was given \(x.shape)")
+/// A piece of a common region, and the arithmetic it asks for.
+struct RegionPart {
+    let group: ProductGroup
+    let arithmetic: ProductArithmetic
+    let compute: Compute
+
+    /// `layer` on `tokens` rows at `x`; outputs go to `y`, rows `yStride` apart.
+    init(
+        _ layer: Linear, x: UnsafePointer<Float>, tokens: Int, y: UnsafeMutablePointer<Float>, yStride: Int
+    ) {
+        group = unsafe ProductGroup(
+            weight: layer.weight.view, x: x, tokens: tokens, xStride: layer.weight.columns, y: y,
+            yStride: yStride)
+        arithmetic = layer.arithmetic
+        compute = layer.compute
     }
-    return unsafe Tensor(shape: [tokens, total]) { output in
+}
+
+/// Products that do not wait for one another, in one parallel region: threads meet once, not once for each.
+///
+/// - Parameter parts: more work for the same region.
+/// - Returns: the output of each product.
+func products(_ requests: [Product], beside parts: [RegionPart] = []) -> [Tensor] {
+    products(requests[...], parts)
+}
+
+/// Claims the outputs one inside the other; the innermost call has them all, and runs.
+private func products(_ requests: ArraySlice<Product>, _ parts: [RegionPart]) -> [Tensor] {
+    guard let request = requests.first else {
+        run(parts)
+        return []
+    }
+    let x = request.x
+    let width = request.layers.reduce(0) { $0 + $1.weight.rows }
+    var others: [Tensor] = []
+    let first = unsafe Tensor(shape: [x.rowCount, width]) { output in
         unsafe x.values.withUnsafeBufferPointer { input in
-            guard let input = input.baseAddress, tokens > 0, let compute = layers.first?.compute else {
-                return
-            }
+            var all = parts
             var column = 0
-            var groups: [ProductGroup] = []
-            for layer in layers {
-                unsafe groups.append(
-                    ProductGroup(
-                        weight: layer.weight.view, x: input, tokens: tokens, xStride: x.width,
-                        y: output + column, yStride: total))
+            for layer in request.layers {
+                if let input = input.baseAddress {
+                    unsafe all.append(
+                        RegionPart(layer, x: input, tokens: x.rowCount, y: output + column, yStride: width))
+                }
                 column += layer.weight.rows
             }
-            compute.product(groups)
+            others = products(requests.dropFirst(), all)
+        }
+    }
+    return [first] + others
+}
+
+private func run(_ parts: [RegionPart]) {
+    for arithmetic in ProductArithmetic.allCases {
+        let groups = parts.filter { $0.arithmetic == arithmetic }
+        if let compute = groups.first?.compute {
+            compute.product(groups.map(\.group), arithmetic: arithmetic)
         }
     }
 }

@@ -49,51 +49,55 @@ public struct MixtureOfExperts: Sendable {
     public func callAsFunction(_ x: Tensor) -> Tensor { self(x, layer: 0, trace: nil) }
 
     package func callAsFunction(_ x: Tensor, layer: Int, trace: Trace?) -> Tensor {
-        let (routing, logits) = router(x)
-        trace?(.routing(layer: layer, logits: logits, routing))
+        // What the shared expert needs does not wait for the router, so it shares the gate's region.
+        let first = products([Product(router.gate, of: x), Product(shared.gate, shared.up, of: x)])
+        let routing = router.route(first[0])
+        trace?(.routing(layer: layer, logits: first[0], routing))
         compute.finished(.gate, layer: layer)
         let order = ExpertOrder(routing, experts: experts.count)
-        let chosen = runExperts(x, order)
+        let common = compute.siluMultiply(first[1])
+        let (chosen, always) = runExperts(x, order, shared: Product(shared.down, of: common))
         compute.finished(.experts, layer: layer)
-        let common = shared(x)
-        compute.finished(.shared, layer: layer)
         defer { compute.finished(.combine, layer: layer) }
-        return combine(chosen, order, routing: routing, shared: common)
+        return combine(chosen, order, routing: routing, shared: always)
     }
 
-    /// All chosen experts on their tokens: `[pairs, hidden]`, sorted by expert.
-    private func runExperts(_ x: Tensor, _ order: ExpertOrder) -> Tensor {
+    /// All chosen experts on their tokens: `[pairs, hidden]`, sorted by expert; and the shared one's last product.
+    private func runExperts(_ x: Tensor, _ order: ExpertOrder, shared: Product) -> (Tensor, Tensor) {
         let inputs = x.rows(order.tokens)
         let width = experts.first?.intermediate ?? 0
-        let gateUp = grouped(inputs, order, width: 2 * width) { expert in
+        let (gateUp, _) = grouped(inputs, order, width: 2 * width, beside: []) { expert in
             [(experts[expert].gate, 0), (experts[expert].up, width)]
         }
-        return grouped(compute.siluMultiply(gateUp), order, width: x.width) { expert in
-            [(experts[expert].down, 0)]
-        }
+        let (chosen, common) = grouped(
+            compute.siluMultiply(gateUp), order, width: x.width, beside: [shared]
+        ) { expert in [(experts[expert].down, 0)] }
+        return (chosen, common[0])
     }
 
-    /// Products of each expert's rows with its weights, in one parallel region. `layers` gives weights and
-    /// first column.
+    /// Products of each expert's rows with its weights, and others, in one parallel region. `layers` gives
+    /// weights and first column.
     private func grouped(
-        _ x: Tensor, _ order: ExpertOrder, width: Int, _ layers: (Int) -> [(Linear, column: Int)]
-    ) -> Tensor {
-        unsafe Tensor(shape: [x.rowCount, width]) { output in
+        _ x: Tensor, _ order: ExpertOrder, width: Int, beside others: [Product],
+        _ layers: (Int) -> [(Linear, column: Int)]
+    ) -> (Tensor, [Tensor]) {
+        var side: [Tensor] = []
+        let grouped = unsafe Tensor(shape: [x.rowCount, width]) { output in
             unsafe x.values.withUnsafeBufferPointer { input in
-                guard let input = input.baseAddress else { return }
-                var groups: [ProductGroup] = []
+                var parts: [RegionPart] = []
                 for (expert, rows) in order.runs {
                     for (linear, column) in layers(expert) {
-                        unsafe groups.append(
-                            ProductGroup(
-                                weight: linear.weight.view, x: input + rows.lowerBound * x.width,
-                                tokens: rows.count, xStride: x.width,
+                        guard let input = input.baseAddress else { continue }
+                        unsafe parts.append(
+                            RegionPart(
+                                linear, x: input + rows.lowerBound * x.width, tokens: rows.count,
                                 y: output + rows.lowerBound * width + column, yStride: width))
                     }
                 }
-                compute.product(groups)
+                side = products(others, beside: parts)
             }
         }
+        return (grouped, side)
     }
 
     /// Adds each token's contributions by ascending expert, then the shared expert's.

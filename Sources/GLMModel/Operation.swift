@@ -8,18 +8,15 @@ package enum Operation: String, Sendable, CaseIterable {
     case draftInput
     /// RMSNorm before attention.
     case inputNorm
-    /// c^Q = RMSNorm(W^DQ x)
-    case queryDown
-    /// [c^KV; k^R] = W^DKV x, its norm and rotation, and the write to the cache.
-    case latentDown
-    /// Key of the indexer: product, norm, rotation, write.
+    /// What is made of the layer's input, W^DQ x, W^DKV x and the indexer's W^K x and W^w x; norms, rotation
+    /// and the write to the cache.
+    case down
+    /// q = W^UQ c^Q, and the indexer's queries where it scores.
+    case queryUp
+    /// Key of the indexer: norm, rotation, write.
     case indexKey
-    /// Queries and head weights of the indexer.
-    case indexQuery
     /// Index scores and the selection of the largest.
     case indexScores
-    /// q = W^UQ c^Q
-    case queryUp
     /// q̃ = Wkᵀ q_nope beside the rotated q^R.
     case absorb
     /// softmax(q̃ · K) · C over the selected rows.
@@ -32,11 +29,9 @@ package enum Operation: String, Sendable, CaseIterable {
     case attentionNorm
     /// The MLP of a dense layer.
     case dense
-    /// Router: affinities and choice.
+    /// Router, affinities and choice; the shared expert's first two products.
     case gate
-    /// The shared expert.
-    case shared
-    /// Routed experts on their tokens.
+    /// Routed experts on their tokens, and the shared expert's last product.
     case experts
     /// Weighted sum of the experts, the shared one last.
     case combine

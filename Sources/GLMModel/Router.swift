@@ -85,19 +85,24 @@ public struct Router: Sendable {
     /// Routes every row of `x` `[tokens, hidden]`; also returns the gate's logits `[tokens, experts]`.
     public func callAsFunction(_ x: Tensor) -> (routing: Routing, logits: Tensor) {
         let logits = gate(x)
+        return (route(logits), logits)
+    }
+
+    /// Routes every row by the gate's logits `[tokens, experts]`.
+    func route(_ logits: Tensor) -> Routing {
         let compute = gate.compute
         let affinities = unsafe compute.mapRows(of: logits, width: logits.width) { input, output in
             unsafe compute.kernels.sigmoid(input, count: logits.width, output: output)
         }
         var routing = Routing(experts: [], weights: [], perToken: perToken)
-        for token in 0..<x.rowCount {
+        for token in 0..<logits.rowCount {
             let affinity = Array(affinities.row(token))
             let chosen = choose(affinity)
             let weights = weigh(chosen.map { affinity[$0] })
             routing.experts.append(contentsOf: chosen.map(Int32.init))
             routing.weights.append(contentsOf: weights)
         }
-        return (routing, logits)
+        return routing
     }
 
     /// The experts of one token, ascending.

@@ -174,6 +174,8 @@ extension LightningIndexer {
             counts: [x.rowCount], caches: caches,
             rotary: RotaryEmbedding(theta: ropeTheta, dimension: ropeDimension))
         caches[0].reserve(x.rowCount)
-        return self(x, queryLatent: queryLatent, layer: 0, batch: batch, caches: &caches, trace: nil)
+        var inputs = Inputs(keys: keyDown(x))
+        if mustScore(batch) { inputs.query = (queryUp(queryLatent), headWeights(x)) }
+        return self(inputs, layer: 0, batch: batch, caches: &caches, trace: nil)
     }
 }

@@ -96,16 +96,13 @@ public struct SparseAttention: Sendable {
         _ x: Tensor, layer: Int, batch: RaggedBatch, caches: inout [SequenceCache], selection: KeySelection?,
         trace: Trace?
     ) -> (Tensor, KeySelection) {
-        let c = queryNorm(queryDown(x))  // c^Q = RMSNorm(W^DQ x)            [T, qRank]
-        compute.finished(.queryDown, layer: layer)
-        let z = latentDown(x)  // [c^KV; k^R] = W^DKV x                     [T, C + R]
+        let (c, z, indexed) = down(x, batch: batch, scores: trace != nil)
         write(latentNorm(z.columns(0..<latentRank)), z, layer: layer, batch: batch, caches: caches)
-        compute.finished(.latentDown, layer: layer)
-
-        let keys = chooseKeys(
-            x, c, layer: layer, batch: batch, caches: &caches, inherited: selection, trace: trace)
-        let queries = queryUp(c)  // [q_nope; q^R] = W^UQ c^Q               [T, N, P + R]
+        compute.finished(.down, layer: layer)
+        let (queries, inputs) = up(c, indexed)  // [q_nope; q^R] = W^UQ c^Q [T, N, P + R]
         compute.finished(.queryUp, layer: layer)
+        let keys = chooseKeys(
+            inputs, layer: layer, batch: batch, caches: &caches, inherited: selection, trace: trace)
         let absorbed = absorb(queries, batch: batch)  // q̃, q^R             [T, N, C + R]
         compute.finished(.absorb, layer: layer)
         let rows = unsafe CachedRows(
@@ -121,12 +118,41 @@ public struct SparseAttention: Sendable {
         return (result, keys)
     }
 
+    /// Everything that is made of the layer's input, in one region: c^Q = RMSNorm(W^DQ x) `[T, qRank]`,
+    /// [c^KV; k^R] = W^DKV x `[T, C + R]`, and what the indexer needs.
+    private func down(
+        _ x: Tensor, batch: RaggedBatch, scores: Bool
+    ) -> (c: Tensor, z: Tensor, indexed: (keys: Tensor, headWeights: Tensor?)?) {
+        var wanted = [Product(queryDown, of: x), Product(latentDown, of: x)]
+        guard let indexer else {
+            let made = products(wanted)
+            return (queryNorm(made[0]), made[1], nil)
+        }
+        wanted.append(Product(indexer.keyDown, of: x))
+        let mustScore = scores || indexer.mustScore(batch)
+        if mustScore { wanted.append(Product(indexer.headWeights, of: x)) }
+        let made = products(wanted)
+        return (queryNorm(made[0]), made[1], (made[2], mustScore ? made[3] : nil))
+    }
+
+    /// Everything that is made of c^Q, in one region: the queries, and the indexer's where it scores.
+    private func up(
+        _ c: Tensor, _ indexed: (keys: Tensor, headWeights: Tensor?)?
+    ) -> (Tensor, LightningIndexer.Inputs?) {
+        guard let indexer, let indexed else { return (queryUp(c), nil) }
+        guard let weights = indexed.headWeights else {
+            return (queryUp(c), LightningIndexer.Inputs(keys: indexed.keys))
+        }
+        let made = products([Product(queryUp, of: c), Product(indexer.queryUp, of: c)])
+        return (made[0], LightningIndexer.Inputs(keys: indexed.keys, query: (made[1], weights)))
+    }
+
     private func chooseKeys(
-        _ x: Tensor, _ c: Tensor, layer: Int, batch: RaggedBatch, caches: inout [SequenceCache],
+        _ inputs: LightningIndexer.Inputs?, layer: Int, batch: RaggedBatch, caches: inout [SequenceCache],
         inherited: KeySelection?, trace: Trace?
     ) -> KeySelection {
-        if let indexer {
-            return indexer(x, queryLatent: c, layer: layer, batch: batch, caches: &caches, trace: trace)
+        if let indexer, let inputs {
+            return indexer(inputs, layer: layer, batch: batch, caches: &caches, trace: trace)
         }
         guard let inherited else { preconditionFailure("layer \(layer) shares a selection that nobody made") }
         return inherited
