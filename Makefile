@@ -5,9 +5,10 @@ SHELL := /bin/bash
 RELEASE := -c release
 TEST := swift test $(RELEASE) --disable-testable-imports
 SOURCES := Sources Tests Benchmarks weights-tools Package.swift
+PYTHON ?= python3
 PROMPT ?= The quick brown fox
 
-.PHONY: help build run test test-release test-debug lint format toy docs loc ci mutants
+.PHONY: help build run test test-release test-debug lint format toy toy-eval docs loc ci mutants
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -31,12 +32,16 @@ test-debug: ## Swift tests with overflow and precondition checks of a debug buil
 lint: ## style: formatter, file lengths, words that libraries must not contain
 	swift format lint --strict --parallel --recursive $(SOURCES)
 	Tests/style/run
+	@python3 -c 'import ast, sys; [ast.parse(open(f).read(), f) for f in sys.argv[1:]]' weights-tools/toy/*.py
 
 format: ## rewrite the sources in the house's format
 	swift format --in-place --parallel --recursive $(SOURCES)
 
 toy: build ## write a small synthetic checkpoint to models/nano
 	swift run $(RELEASE) weights-tools make --preset nano --seed 1 --out models/nano
+
+toy-eval: build ## what the trained toy can do, measured through glm-infer (MODEL=folder, PYTHON=interpreter with torch)
+	$(PYTHON) weights-tools/toy/evaluate.py --model "$(MODEL)"
 
 docs: ## check the documentation: links resolve, no warnings
 	@mkdir -p .build

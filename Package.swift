@@ -75,7 +75,7 @@ let package = Package(
                 "GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel", "GLMSynthesis",
                 "GLMConversion", arguments,
             ],
-            path: "weights-tools", swiftSettings: strict),
+            path: "weights-tools", exclude: ["toy"], swiftSettings: strict),
 
         .target(
             name: "GLMTestSupport", dependencies: ["GLMFiles", "GLMTensor", "GLMKernels"],

@@ -11,6 +11,14 @@ public struct KeySelection: Sendable, Equatable {
         case positions([Int32])
     }
 
+    /// Who decides which of the keys a row sees it attends to, when there are more than it may.
+    public enum Policy: String, Sendable, CaseIterable {
+        /// The layer's lightning indexer, as the model was trained.
+        case indexer
+        /// The last keys, as many as the indexer would take: shows what the indexer is worth.
+        case recent
+    }
+
     /// Keys each row could see (its own included).
     public let visible: [Int]
     /// Where row r's positions begin in `storage`; a dense row has an empty range.
@@ -31,6 +39,14 @@ public struct KeySelection: Sendable, Equatable {
         for count in visible { bounds.append((bounds.last ?? 0) + (count > topK ? topK : 0)) }
         self.bounds = bounds
         storage = [Int32](repeating: 0, count: bounds.last ?? 0)
+    }
+
+    /// The last `topK` keys that every row sees, or all of fewer.
+    public init(recent topK: Int, visible: [Int]) {
+        self.init(visible: visible, topK: topK)
+        for row in visible.indices where !isDense(row) {
+            for place in 0..<topK { storage[bounds[row] + place] = Int32(visible[row] - topK + place) }
+        }
     }
 
     /// Rows selected for.

@@ -49,7 +49,8 @@ package final class LanguageModel: Sendable {
         let weights = WeightScope(
             checkpoint,
             block: configuration.weightBlock.map { BlockShape(rows: $0.rows, columns: $0.columns) })
-        let numerics = NumericOptions(latentNormEpsilon: options.latentNormEpsilon)
+        let numerics = NumericOptions(
+            latentNormEpsilon: options.latentNormEpsilon, keySelection: options.keySelection)
         transformer = try Transformer(
             weights: weights, configuration: configuration, options: numerics, compute: compute)
         eagleHead =

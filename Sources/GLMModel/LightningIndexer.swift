@@ -18,6 +18,7 @@ public struct LightningIndexer: Sendable {
     let dimension: Int
     let ropeDimension: Int
     let topK: Int
+    let policy: KeySelection.Policy
     let scoring: IndexScoring
     let compute: Compute
 
@@ -27,7 +28,7 @@ public struct LightningIndexer: Sendable {
     /// The parts, already joined to the machine that runs them.
     init(
         queryUp: Linear, keyDown: Linear, keyNorm: LayerNorm, headWeights: Linear, ropeDimension: Int,
-        topK: Int, compute: Compute
+        topK: Int, policy: KeySelection.Policy, compute: Compute
     ) {
         self.queryUp = queryUp
         self.keyDown = keyDown
@@ -35,13 +36,16 @@ public struct LightningIndexer: Sendable {
         self.headWeights = headWeights
         self.ropeDimension = ropeDimension
         self.topK = topK
+        self.policy = policy
         self.compute = compute
         (heads, dimension) = (headWeights.weight.rows, keyDown.weight.rows)
         scoring = IndexScoring(heads: heads, dimension: dimension, compute: compute)
     }
 
     /// Reads `self_attn.indexer.*`.
-    package init(weights: WeightScope, configuration: GLMConfiguration, compute: Compute) throws(InputError) {
+    package init(
+        weights: WeightScope, configuration: GLMConfiguration, policy: KeySelection.Policy, compute: Compute
+    ) throws(InputError) {
         let (heads, dimension) = (configuration.indexHeadCount, configuration.indexHeadDimension)
         func linear(_ name: String, _ rows: Int, _ columns: Int) throws(InputError) -> Linear {
             Linear(try weights.matrix(name + ".weight", rows: rows, columns: columns), compute: compute)
@@ -56,7 +60,8 @@ public struct LightningIndexer: Sendable {
             headWeights: Linear(
                 weights.matrix("weights_proj.weight", rows: heads, columns: configuration.hiddenSize),
                 compute: compute, role: .decision),
-            ropeDimension: configuration.ropeDimension, topK: configuration.indexTopK, compute: compute)
+            ropeDimension: configuration.ropeDimension, topK: configuration.indexTopK, policy: policy,
+            compute: compute)
     }
 
     /// Whether some row sees more keys than it may attend to, so that keys must be scored.
@@ -83,7 +88,8 @@ public struct LightningIndexer: Sendable {
 
         var selection = KeySelection(visible: batch.visibleKeys, topK: topK)
         guard let query = inputs.query else {
-            precondition(!mustScore(batch) && trace == nil, "layer \(layer) must score and was given no query")
+            precondition(
+                !mustScore(batch) && trace == nil, "layer \(layer) must score and was given no query")
             return selection
         }
         let sparse = (0..<batch.rowCount).filter { !selection.isDense($0) }
@@ -94,8 +100,12 @@ public struct LightningIndexer: Sendable {
             let scores = scoring.scores(queries: queries, headWeights: weights, keys: keys)
             trace(.indexScores(layer: layer, scores))
         }
-        scoring.select(
-            sparse, topK: topK, queries: queries, headWeights: weights, keys: keys, into: &selection)
+        switch policy {
+        case .indexer:
+            scoring.select(
+                sparse, topK: topK, queries: queries, headWeights: weights, keys: keys, into: &selection)
+        case .recent: selection = KeySelection(recent: topK, visible: batch.visibleKeys)
+        }
         compute.finished(.indexScores, layer: layer)
         return selection
     }

@@ -17,6 +17,8 @@ public struct LoadOptions: Sendable {
     public var numerics: ProductArithmetic
     /// How caches keep latents, rope keys and index keys.
     public var cacheFormat: CacheFormat
+    /// Who selects the keys of sparse attention; anything but the indexer is for experiments.
+    public var keySelection: KeySelection.Policy
     /// Level of the kernels; results differ between levels in their last bits.
     package var instructionSet: InstructionSet
     /// Receives time and work of every forward pass.
@@ -25,7 +27,8 @@ public struct LoadOptions: Sendable {
     /// - Parameter threads: nil for one a processor this process may run on.
     public init(
         threads: Int? = nil, contextSize: Int? = nil, latentNormEpsilon: Float = 1e-6, lazy: Bool = false,
-        gemm: GEMMBackend = .own, numerics: ProductArithmetic = .float32, cacheFormat: CacheFormat = .float32
+        gemm: GEMMBackend = .own, numerics: ProductArithmetic = .float32, cacheFormat: CacheFormat = .float32,
+        keySelection: KeySelection.Policy = .indexer
     ) {
         self.threads = threads ?? ThreadPool.availableProcessors
         self.contextSize = contextSize
@@ -34,6 +37,7 @@ public struct LoadOptions: Sendable {
         self.gemm = gemm
         self.numerics = numerics
         self.cacheFormat = cacheFormat
+        self.keySelection = keySelection
         instructionSet = .selected
     }
 }

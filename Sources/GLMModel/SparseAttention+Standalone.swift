@@ -141,8 +141,12 @@ extension LightningIndexer {
     /// - Parameters:
     ///   - ropeDimension: R, how many of the first elements of a head and key are rotated.
     ///   - topK: keys a row may attend to.
+    ///   - policy: who selects them.
     /// - Precondition: the weights agree in their shapes.
-    public init(weights: Weights, ropeDimension: Int, topK: Int, compute: Compute) {
+    public init(
+        weights: Weights, ropeDimension: Int, topK: Int, policy: KeySelection.Policy = .indexer,
+        compute: Compute
+    ) {
         let (heads, dimension) = (weights.headWeights.rows, weights.keyDown.rows)
         precondition(
             weights.queryUp.rows == heads * dimension,
@@ -156,7 +160,7 @@ extension LightningIndexer {
                 epsilon: LightningIndexer.keyNormEpsilon, compute: compute),
             headWeights: Linear(weights.headWeights, compute: compute, role: .decision),
             ropeDimension: ropeDimension,
-            topK: topK, compute: compute)
+            topK: topK, policy: policy, compute: compute)
     }
 
     /// The keys each row of a whole sequence attends to, from position 0.

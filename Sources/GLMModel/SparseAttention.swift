@@ -79,7 +79,8 @@ public struct SparseAttention: Sendable {
             output: linear("o_proj", hidden, shape.heads * shape.value),
             indexer: configuration.indexer(ofLayer: layer) == .full
                 ? LightningIndexer(
-                    weights: weights.scope("indexer"), configuration: configuration, compute: compute)
+                    weights: weights.scope("indexer"), configuration: configuration,
+                    policy: options.keySelection, compute: compute)
                 : nil,
             shape: shape, compute: compute)
     }

@@ -79,6 +79,13 @@ extension ToolDefinition {
 }
 
 extension ChatMessage {
+    /// The messages of a JSON array, as `--messages FILE` holds it; at least one.
+    ///
+    /// - Throws: `badInput` with field and byte offset.
+    public static func list(json: [UInt8], source: String) throws(InputError) -> [ChatMessage] {
+        try ChatRequest.messages(JSONField(JSONDocument(parsing: json, source: source).root))
+    }
+
     /// Reads one message of the OpenAI form; `developer` is a system message, `function` a tool's.
     init(_ field: JSONField) throws(InputError) {
         let role = try field.required("role")

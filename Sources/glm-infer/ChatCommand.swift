@@ -9,7 +9,8 @@ struct ChatCommand: AsyncParsableCommand {
         commandName: "chat", abstract: "Talk to a model.",
         discussion: """
             Ctrl-C stops the answer; at the prompt it ends the program, as the end of input and /exit do. /clear forgets \
-            the conversation.
+            the conversation. With --tools, a call is shown as '→ NAME ARGUMENTS', and /result TEXT gives the model what the \
+            tool answered.
             """)
 
     @OptionGroup var model: ModelOptions
@@ -24,42 +25,70 @@ struct ChatCommand: AsyncParsableCommand {
     @Option(name: .long, help: "JSON file with a list of tools the model may call.")
     var tools: String?
 
+    @Option(
+        name: .long,
+        help: "JSON file with what was said so far: a list of messages, calls and results of tools included.")
+    var messages: String?
+
     @Flag(name: .long, inversion: .prefixedNo, help: "Let the model reason before it answers.")
     var thinking = true
 
-    @Flag(name: .long, help: "With --message: print one JSON object at the end instead of streaming text.")
+    @Flag(
+        name: .long,
+        help: "With --message or --messages: print one JSON object at the end instead of streaming text.")
     var json = false
 
     func validate() throws {
-        if json && message == nil { throw ValidationError("--json needs --message") }
+        if json && message == nil && messages == nil {
+            throw ValidationError("--json needs --message or --messages")
+        }
     }
 
     /// Takes the place of `run()`: an answer needs Ctrl-C for itself.
     func run(_ interrupts: Interrupts) async throws {
-        let definitions = try tools.map { path throws(InputError) in
-            let source = try ByteSource.open(path)
-            return try ToolDefinition.list(
-                json: source.readAll(limit: PromptOptions.limit), source: source.name)
-        }
         guard message != "" else {
             throw InputError(.badInput, subject: "--message", found: "an empty text", expected: "a message")
         }
-        let messages = system.map { [ChatMessage(.system, $0)] } ?? []
-        let style = ConversationStyle(tools: definitions ?? [], thinking: thinking)
+        let style = ConversationStyle(tools: try definitions(), thinking: thinking)
+        let history = try history()
+        // What waits for an answer gets one, and the command ends; else a conversation begins.
+        let isAsked = message != nil || history.last.map { $0.role == .user || $0.role == .tool } ?? false
+        guard isAsked || !json else {
+            throw InputError(
+                .badInput, file: messages, found: "nothing that waits for an answer",
+                expected: "a user's or tool's message at the end")
+        }
         let prepared = try PreparedModel(model)
         // In a conversation a greeting stands for the first message: options that are wrong are so for all of them.
-        let first = messages + [ChatMessage(.user, message ?? "Hi")]
+        let question = message.map { [ChatMessage(.user, $0)] } ?? []
+        let first = history + (isAsked ? question : [ChatMessage(.user, "Hi")])
         try prepared.check(style.prompt(first, prepared.documents.tokenizer), sampling)
         var conversation = Conversation(
             loaded: try await prepared.load(), sampling: sampling, style: style, verbose: model.verbose,
-            messages: messages)
-        guard let message else {
+            messages: history + question)
+        guard isAsked else {
             try await talk(&conversation, interrupts)
             return
         }
-        let turn = try await conversation.answer(message, interrupts: interrupts, streams: !json)
+        let turn = try await conversation.goOn(interrupts: interrupts, streams: !json)
         if json { try Console.output(turn.json.text(.compact) + "\n") }
         Console.note(turn.report.line)
+    }
+
+    private func definitions() throws(InputError) -> [ToolDefinition] {
+        guard let tools else { return [] }
+        let source = try ByteSource.open(tools)
+        return try ToolDefinition.list(
+            json: source.readAll(limit: PromptOptions.limit), source: source.name)
+    }
+
+    /// The system message, then what was said so far.
+    private func history() throws(InputError) -> [ChatMessage] {
+        let first = system.map { [ChatMessage(.system, $0)] } ?? []
+        guard let messages else { return first }
+        let source = try ByteSource.open(messages)
+        return try first
+            + ChatMessage.list(json: source.readAll(limit: PromptOptions.limit), source: source.name)
     }
 
     private func talk(_ conversation: inout Conversation, _ interrupts: Interrupts) async throws {
@@ -76,8 +105,9 @@ struct ChatCommand: AsyncParsableCommand {
             case "/exit": return
             case "/clear": conversation.clear()
             default:
+                guard let message = said(text, in: &conversation) else { continue }
                 do throws(InputError) {
-                    let turn = try await conversation.answer(text, interrupts: interrupts, streams: true)
+                    let turn = try await conversation.answer(message, interrupts: interrupts, streams: true)
                     if model.verbose { Console.note(turn.report.line) }
                 } catch {
                     // What cannot be answered, such as a message that is too long, does not end the conversation.
@@ -87,5 +117,20 @@ struct ChatCommand: AsyncParsableCommand {
             }
         }
         if Console.inputIsTerminal { try Console.output("\n") }
+    }
+
+    /// What a line says: a user's message, or with `/result` a tool's. nil when nothing is to be answered yet.
+    private func said(_ line: String, in conversation: inout Conversation) -> ChatMessage? {
+        guard line.hasPrefix("/result ") else { return ChatMessage(.user, line) }
+        let result = String(line.dropFirst("/result ".count))
+        switch conversation.openCalls {
+        case 0:
+            Console.complain("/result: no call waits for one; nothing was sent")
+            return nil
+        case 1: return ChatMessage(.tool, result)
+        default:
+            conversation.note(result: result)
+            return nil
+        }
     }
 }

@@ -40,89 +40,51 @@ struct Conversation {
         messages.removeAll { $0.role != .system }
     }
 
+    /// Calls of the last answer that nobody has given a result for.
+    var openCalls: Int {
+        guard let answer = messages.lastIndex(where: { $0.role != .tool }) else { return 0 }
+        return max(0, messages[answer].toolCalls.count - (messages.count - answer - 1))
+    }
+
+    /// Takes the result of a call without answering: another one is still open.
+    mutating func note(result: String) { messages.append(ChatMessage(.tool, result)) }
+
     /// Sends a message and shows the answer as it comes. Ctrl-C meanwhile ends the answer; what was said stays.
     ///
     /// A message that cannot be answered is forgotten.
-    mutating func answer(_ text: String, interrupts: Interrupts, streams: Bool) async throws(InputError)
+    mutating func answer(_ message: ChatMessage, interrupts: Interrupts, streams: Bool)
+        async throws(InputError)
         -> Turn
     {
-        messages.append(ChatMessage(.user, text))
+        messages.append(message)
         do throws(InputError) {
-            let turn = try await next(interrupts, streams: streams)
-            messages.append(turn.message(thinking: style.thinking))
-            return turn
+            return try await goOn(interrupts: interrupts, streams: streams)
         } catch {
             messages.removeLast()
             throw error
         }
     }
 
-    private func next(_ interrupts: Interrupts, streams: Bool) async throws(InputError) -> Turn {
+    /// Answers what was said last.
+    mutating func goOn(interrupts: Interrupts, streams: Bool) async throws(InputError) -> Turn {
         let prompt = try style.prompt(messages, loaded.model.tokenizer)
         let answer = try await Answer.start(prompt, loaded.model, sampling, verbose: verbose)
-        var shown = StyledReasoning(isStyled: streams && style.thinking && Console.outputIsTerminal)
+        var display = AnswerDisplay(
+            thinking: style.thinking, tools: style.tools, isStyled: streams && Console.outputIsTerminal)
         let completion = try await interrupts.handling({ answer.generation.cancel() }) {
             () throws(InputError) in
             try await answer.collect { text throws(InputError) in
-                if streams { try Console.output(shown.style(text)) }
+                if streams { try Console.output(display.show(text)) }
             }
         }
-        if streams { try Console.output(shown.end() + "\n") }
-        return Turn(
+        if streams { try Console.output(display.finish()) }
+        let turn = Turn(
             prompt: prompt, completion: completion,
             report: RunReport(
                 summary: completion.summary, loading: loaded.loading, numerics: loaded.numerics,
-                cacheFormat: loaded.cacheFormat))
+                cacheFormat: loaded.cacheFormat),
+            style: style)
+        messages.append(try turn.message())
+        return turn
     }
-}
-
-/// One answer of a conversation.
-struct Turn {
-    var prompt: [Int32]
-    var completion: Completion
-    var report: RunReport
-
-    /// Reasoning and answer apart. With thinking, everything before the first `</think>` is reasoning, and an answer
-    /// without it is nothing else.
-    func message(thinking: Bool) -> ChatMessage {
-        let text = completion.text
-        guard thinking else { return ChatMessage(.assistant, text) }
-        guard let border = text.firstRange(of: StyledReasoning.marker) else {
-            return ChatMessage(.assistant, "", reasoning: text)
-        }
-        return ChatMessage(
-            .assistant, String(text[border.upperBound...]), reasoning: String(text[..<border.lowerBound]))
-    }
-
-    /// The object that `--json` prints.
-    var json: JSON { report.json(completion, prompt: prompt) }
-}
-
-/// Reasoning dim, the rest not, for terminals. Changes no character of the text.
-struct StyledReasoning {
-    static let marker = "</think>"
-
-    private let isStyled: Bool
-    private var isInReasoning: Bool
-    private var isFirst = true
-
-    init(isStyled: Bool) {
-        self.isStyled = isStyled
-        isInReasoning = isStyled
-    }
-
-    /// `text` with what switches the style. The marker is one token, so it comes in one piece.
-    mutating func style(_ text: String) -> String {
-        guard isStyled else { return text }
-        defer { isFirst = false }
-        let begin = isFirst ? "\u{1b}[2m" : ""
-        guard isInReasoning, let border = text.firstRange(of: StyledReasoning.marker) else {
-            return begin + text
-        }
-        isInReasoning = false
-        return begin + text[..<border.upperBound] + "\u{1b}[0m" + text[border.upperBound...]
-    }
-
-    /// Switches back.
-    func end() -> String { isInReasoning ? "\u{1b}[0m" : "" }
 }

@@ -85,6 +85,7 @@ extension ModelOptions {
         options.gemm = gemm.backend
         options.numerics = numerics.arithmetic
         options.cacheFormat = kvCacheDtype.format
+        options.keySelection = keySelection.policy
         guard let epsilon = latentNormEps else { return options }
         guard epsilon > 0 && epsilon < 1 else {
             throw InputError(

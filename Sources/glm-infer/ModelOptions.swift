@@ -34,6 +34,11 @@ struct ModelOptions: ParsableArguments {
         name: .long, help: "Format of the cache: float32, bfloat16, or fp8 (rope keys in BF16).")
     var kvCacheDtype = CacheType.float32
 
+    @Option(
+        name: .long,
+        help: "For experiments: which keys sparse attention takes: the indexer's, or the most recent ones.")
+    var keySelection = KeyChoice.indexer
+
     @Flag(
         name: .long,
         help: "Do not read all weights before the first token, looking for FP8 codes that are not numbers.")
@@ -52,6 +57,18 @@ enum CacheType: String, ExpressibleByArgument, CaseIterable {
         case .float32: .float32
         case .bfloat16: .bfloat16
         case .fp8: .fp8
+        }
+    }
+}
+
+/// `--key-selection`.
+enum KeyChoice: String, ExpressibleByArgument, CaseIterable {
+    case indexer, recent
+
+    var policy: KeySelection.Policy {
+        switch self {
+        case .indexer: .indexer
+        case .recent: .recent
         }
     }
 }

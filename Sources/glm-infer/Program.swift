@@ -12,7 +12,8 @@ struct Program: AsyncParsableCommand {
             """,
         version: ProgramVersion.text,
         subcommands: [
-            GenerateCommand.self, ChatCommand.self, RenderCommand.self, TokenizeCommand.self,
+            GenerateCommand.self, ChatCommand.self, BatchCommand.self, RenderCommand.self,
+            TokenizeCommand.self,
             DetokenizeCommand.self,
             InspectCommand.self, DumpCommand.self, VerifyCommand.self, BenchCommand.self,
         ])

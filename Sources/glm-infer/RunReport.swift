@@ -31,23 +31,27 @@ struct RunReport {
             """
     }
 
-    /// `{text, token_ids, prompt_token_ids, finish_reason, usage, numerics, kv_cache_dtype, timings}`.
-    func json(_ completion: Completion, prompt: [Int32]) -> JSON {
+    /// `{text, token_ids, prompt_token_ids, finish_reason, usage, numerics, kv_cache_dtype, timings}` and `more`.
+    func json(_ completion: Completion, prompt: [Int32], more: [JSON.Member] = []) -> JSON {
+        .object(
+            [
+                JSON.Member("text", .string(completion.text)),
+                JSON.Member("token_ids", .array(completion.tokens.map { .integer(Int($0)) })),
+                JSON.Member("prompt_token_ids", .array(prompt.map { .integer(Int($0)) })),
+                JSON.Member("finish_reason", .string(summary.finishReason.word)),
+                JSON.Member("usage", usage),
+                JSON.Member("numerics", .string(numerics.rawValue)),
+                JSON.Member("kv_cache_dtype", .string(cacheFormat.rawValue)),
+                JSON.Member("timings", timings),
+            ] + more)
+    }
+
+    /// Tokens of prompt, answer, and both.
+    var usage: JSON {
         .object([
-            JSON.Member("text", .string(completion.text)),
-            JSON.Member("token_ids", .array(completion.tokens.map { .integer(Int($0)) })),
-            JSON.Member("prompt_token_ids", .array(prompt.map { .integer(Int($0)) })),
-            JSON.Member("finish_reason", .string(summary.finishReason.word)),
-            JSON.Member(
-                "usage",
-                .object([
-                    JSON.Member("prompt_tokens", .integer(summary.promptTokens)),
-                    JSON.Member("completion_tokens", .integer(summary.completionTokens)),
-                    JSON.Member("total_tokens", .integer(summary.promptTokens + summary.completionTokens)),
-                ])),
-            JSON.Member("numerics", .string(numerics.rawValue)),
-            JSON.Member("kv_cache_dtype", .string(cacheFormat.rawValue)),
-            JSON.Member("timings", timings),
+            JSON.Member("prompt_tokens", .integer(summary.promptTokens)),
+            JSON.Member("completion_tokens", .integer(summary.completionTokens)),
+            JSON.Member("total_tokens", .integer(summary.promptTokens + summary.completionTokens)),
         ])
     }
 

@@ -20,6 +20,15 @@ import Testing
         #expect(selection != KeySelection(denseOver: [1, 4, 5, 9]))
     }
 
+    @Test func theMostRecentKeys() {
+        let selection = KeySelection(recent: 3, visible: [1, 3, 4, 9])
+        #expect(selection[0] == .all(1))
+        #expect(selection[1] == .all(3))
+        #expect(selection[2] == .positions([1, 2, 3]))
+        #expect(selection[3] == .positions([6, 7, 8]))
+        #expect(selection != KeySelection(recent: 2, visible: [1, 3, 4, 9]))
+    }
+
     @Test func emptySelectionHasNoRows() {
         #expect(KeySelection(denseOver: []).rowCount == 0)
     }
