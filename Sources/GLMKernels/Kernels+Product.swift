@@ -11,8 +11,9 @@ extension Kernels {
     /// y[t, n] = Σ_k w[n, k] · x[t, k] for n in `rows` and all tokens; element (t, n) goes to `y[t * yStride
     /// + n]`.
     ///
-    /// One token streams the weights by. More tokens are packed and run in tiles against strips of decoded
-    /// weights; then a call allocates some hundred kilobytes of scratch, so rows should come in dozens.
+    /// One token streams the weights by. More tokens are packed and run in tiles against weights as they are
+    /// stored, or against strips of decoded ones (many tokens by FP8, rows that are not whole lines); a call
+    /// allocates up to some hundred kilobytes of scratch for that, so rows should come in dozens.
     /// - Precondition: `rows` lies in the matrix; x is `[tokens, w.columns]` with row stride `xStride`.
     public func product(
         _ w: WeightView, rows: Range<Int>, x: UnsafePointer<Float>, tokens: Int, xStride: Int,
@@ -50,6 +51,11 @@ extension Kernels {
     ) {
         for index in 0..<packed.blocks {
             let tokens = packed.block(index)
+            if multipliesDirectly(w, tokens: tokens.count) {
+                directProduct(
+                    w, rows: rows, packed, tokens, y: y + tokens.lowerBound * yStride, yStride: yStride)
+                continue
+            }
             let block = TokenBlock(
                 packed: packed.address(token: tokens.lowerBound), tokens: tokens.count, groups: packed.groups,
                 y: y + tokens.lowerBound * yStride, yStride: yStride)

@@ -17,8 +17,8 @@ final class PackBuffer: @unchecked Sendable {
 struct PackPlan: Sendable {
     /// The most floats packed at once: 32 MB.
     static let limit = 8 << 20
-    /// With fewer tokens than this, packing inside each piece costs less than a region more.
-    private static let fewest = 16
+    /// One token is read where it lies.
+    private static let fewest = 2
 
     /// First float of a group's packed tokens; nil where the group packs its own.
     private(set) var offsets: [Int?] = []

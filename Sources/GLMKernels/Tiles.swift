@@ -9,87 +9,7 @@ func tileTokens(_ tokens: Int, _ tiles: Int, _ index: Int) -> Int {
     tokens / tiles &+ (index < tokens % tiles ? 1 : 0)
 }
 
-/// The most tokens of one tile.
-let tileWidth = 6
-
-/// Sums of 4 rows × up to 6 tokens: 24 of the 32 registers of AVX-512.
-private struct WideTile {
-    var t0 = FourSums(), t1 = FourSums(), t2 = FourSums(), t3 = FourSums(), t4 = FourSums(), t5 = FourSums()
-
-    @inline(__always)
-    init() {}
-
-    @inline(__always)
-    mutating func load(_ p: UnsafePointer<Float>, _ tokens: Int) {
-        WideTile.load(p, &t0)
-        if tokens > 1 { WideTile.load(p + 64, &t1) }
-        if tokens > 2 { WideTile.load(p + 128, &t2) }
-        if tokens > 3 { WideTile.load(p + 192, &t3) }
-        if tokens > 4 { WideTile.load(p + 256, &t4) }
-        if tokens > 5 { WideTile.load(p + 320, &t5) }
-    }
-
-    @inline(__always)
-    func save(_ p: UnsafeMutablePointer<Float>, _ tokens: Int) {
-        WideTile.save(p, t0)
-        if tokens > 1 { WideTile.save(p + 64, t1) }
-        if tokens > 2 { WideTile.save(p + 128, t2) }
-        if tokens > 3 { WideTile.save(p + 192, t3) }
-        if tokens > 4 { WideTile.save(p + 256, t4) }
-        if tokens > 5 { WideTile.save(p + 320, t5) }
-    }
-
-    @inline(__always)
-    func store(_ y: UnsafeMutablePointer<Float>, _ stride: Int, _ rows: Int, _ tokens: Int) {
-        t0.store(y, rows: rows)
-        if tokens > 1 { t1.store(y + stride, rows: rows) }
-        if tokens > 2 { t2.store(y + 2 &* stride, rows: rows) }
-        if tokens > 3 { t3.store(y + 3 &* stride, rows: rows) }
-        if tokens > 4 { t4.store(y + 4 &* stride, rows: rows) }
-        if tokens > 5 { t5.store(y + 5 &* stride, rows: rows) }
-    }
-
-    /// One group of 16: four weight vectors, `tokens` token vectors.
-    @inline(__always)
-    mutating func add(_ w: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ tokens: Int) {
-        let a = f32x16_load(w), b = f32x16_load(w + 16), c = f32x16_load(w + 32), d = f32x16_load(w + 48)
-        WideTile.add(a, b, c, d, x, &t0)
-        if tokens > 1 { WideTile.add(a, b, c, d, x + 16, &t1) }
-        if tokens > 2 { WideTile.add(a, b, c, d, x + 32, &t2) }
-        if tokens > 3 { WideTile.add(a, b, c, d, x + 48, &t3) }
-        if tokens > 4 { WideTile.add(a, b, c, d, x + 64, &t4) }
-        if tokens > 5 { WideTile.add(a, b, c, d, x + 80, &t5) }
-    }
-
-    @inline(__always)
-    static func load(_ p: UnsafePointer<Float>, _ sums: inout FourSums) {
-        sums.a = f32x16_load(p)
-        sums.b = f32x16_load(p + 16)
-        sums.c = f32x16_load(p + 32)
-        sums.d = f32x16_load(p + 48)
-    }
-
-    @inline(__always)
-    static func save(_ p: UnsafeMutablePointer<Float>, _ sums: FourSums) {
-        f32x16_store(p, sums.a)
-        f32x16_store(p + 16, sums.b)
-        f32x16_store(p + 32, sums.c)
-        f32x16_store(p + 48, sums.d)
-    }
-
-    @inline(__always)
-    static func add(
-        _ a: f32x16, _ b: f32x16, _ c: f32x16, _ d: f32x16, _ x: UnsafePointer<Float>, _ sums: inout FourSums
-    ) {
-        let token = f32x16_load(x)
-        sums.a = f32x16_multiply_add(a, token, sums.a)
-        sums.b = f32x16_multiply_add(b, token, sums.b)
-        sums.c = f32x16_multiply_add(c, token, sums.c)
-        sums.d = f32x16_multiply_add(d, token, sums.d)
-    }
-}
-
-/// One tile: `tokens` is a literal at every use, so the branches above vanish.
+/// One tile: `tokens` is a literal at every use, so the branches vanish.
 @inline(__always)
 private func wideTile(_ job: tile_product, _ x: UnsafePointer<Float>, _ start: Int, _ tokens: Int) {
     var tile = WideTile()
@@ -99,7 +19,10 @@ private func wideTile(_ job: tile_product, _ x: UnsafePointer<Float>, _ start: I
     var token = x
     let end = w + job.groups &* 64
     while w < end {
-        tile.add(w, token, tokens)
+        let weights = (
+            f32x16_load(w), f32x16_load(w + 16), f32x16_load(w + 32), f32x16_load(w + 48)
+        )
+        tile.add(weights, token, 16, tokens)
         w += 64
         token += tokens &* 16
     }

@@ -41,6 +41,42 @@ typedef struct {
 VECTOR_PRODUCT(product_f32)
 VECTOR_PRODUCT(product_bf16)
 TILE_KERNEL(product_fp8, (const vector_product *job), (job))
+// The same by a tile of packed tokens: 4 rows by 2 to 6 with 32 registers, 2 rows by 2 or 3 with 16.
+// `columns`, `block` and `phase` are whole lines of 64 bytes of weights. With each line of four rows, `lines`
+// lines are asked for, from `ahead` + the place of the four rows on.
+typedef struct {
+    const void *weights;
+    long row_bytes, rows, columns;
+    const void *_Nullable scales;
+    long block, phase;
+    const float *x;            // packed: [group of 16][token][16]
+    long x_stride;             // floats from one group to the next; with 32 registers the tile's own
+    float *y;                  // element (token, row) at y[token * y_stride + row]
+    long y_stride;
+    const void *ahead;
+    long lines;                // 2 or 4
+} direct_tile;
+#define DIRECT_TILE(tokens)                     \
+    DIRECT_WIDE(product_direct##tokens##_f32)   \
+    DIRECT_WIDE(product_direct##tokens##_bf16)  \
+    DIRECT_WIDE(product_direct##tokens##_fp8)
+#define DIRECT_WIDE(name)                       \
+    void name##_wide(const direct_tile *job);   \
+    AVX512 void name##_avx512(const direct_tile *job) { name##_wide(job); }
+#define DIRECT_NARROW(name)                         \
+    void name##_baseline(const direct_tile *job);   \
+    AVX2 void name##_avx2(const direct_tile *job) { name##_baseline(job); }
+DIRECT_TILE(2)
+DIRECT_TILE(3)
+DIRECT_TILE(4)
+DIRECT_TILE(5)
+DIRECT_TILE(6)
+DIRECT_NARROW(product_direct2_f32)
+DIRECT_NARROW(product_direct2_bf16)
+DIRECT_NARROW(product_direct2_fp8)
+DIRECT_NARROW(product_direct3_f32)
+DIRECT_NARROW(product_direct3_bf16)
+DIRECT_NARROW(product_direct3_fp8)
 VECTOR_PRODUCT(transposed_f32)
 VECTOR_PRODUCT(transposed_bf16)
 VECTOR_PRODUCT(transposed_fp8)

@@ -1,0 +1,236 @@
+import CVector
+
+// 2 to 6 tokens against stored weights: the vector product with more sums. Weights become floats in registers,
+// and what follows them in memory is asked for meanwhile.
+
+/// Four rows by `tokens` over all columns, then the next four; `format`, `size` and `tokens` are literals at
+/// every use, so the branches vanish.
+@inline(__always)
+private func wideBody(_ format: Int32, _ size: Int, _ tokens: Int, _ job: direct_tile) {
+    var row = 0
+    while row < job.rows {
+        var w = Quad(job, row)
+        var x = job.x
+        var ahead = job.ahead + row &* job.row_bytes
+        var tile = WideTile()
+        var cursor = ScaleCursor(format == 2 ? job.scales : nil, block: job.block, phase: job.phase)
+        var k = 0
+        while k < job.columns {
+            let scale = cursor.scale
+            let end = cursor.end(k, job.columns)
+            while k < end {
+                prefetch(ahead)
+                prefetch(ahead + 64)
+                if job.lines > 2 {
+                    prefetch(ahead + 128)
+                    prefetch(ahead + 192)
+                }
+                ahead += job.lines &* 64
+                tile.add(w.vectors(format, 0, scale), x, 16, tokens)
+                if size <= 2 {
+                    tile.add(w.vectors(format, 16 &* size, scale), x + tokens &* 16, 16, tokens)
+                }
+                if size == 1 {
+                    tile.add(w.vectors(format, 32, scale), x + tokens &* 32, 16, tokens)
+                    tile.add(w.vectors(format, 48, scale), x + tokens &* 48, 16, tokens)
+                }
+                w.advance(64)
+                x += tokens &* 64 / size
+                k &+= 64 / size
+            }
+        }
+        tile.store(job.y + row, job.y_stride, job.rows &- row, tokens)
+        row &+= 4
+    }
+}
+
+/// The current place in each of four rows; rows beyond the last repeat it.
+private struct Quad {
+    var a, b, c, d: UnsafeRawPointer
+
+    @inline(__always)
+    init(_ job: direct_tile, _ row: Int) {
+        let last = job.rows &- 1
+        a = job.weights + row &* job.row_bytes
+        b = job.weights + min(row &+ 1, last) &* job.row_bytes
+        c = job.weights + min(row &+ 2, last) &* job.row_bytes
+        d = job.weights + min(row &+ 3, last) &* job.row_bytes
+    }
+
+    @inline(__always)
+    mutating func advance(_ bytes: Int) {
+        a += bytes
+        b += bytes
+        c += bytes
+        d += bytes
+    }
+
+    /// 16 weights of each row as exact floats, `offset` bytes on.
+    @inline(__always)
+    func vectors(_ format: Int32, _ offset: Int, _ scale: f32x16) -> FourVectors {
+        (
+            weights(format, a + offset, scale), weights(format, b + offset, scale),
+            weights(format, c + offset, scale), weights(format, d + offset, scale)
+        )
+    }
+}
+
+/// Sums of 2 rows × 2 or 3 tokens, each in two halves: 8 or 12 of the 16 registers of AVX2.
+private struct NarrowTile {
+    var a0 = f32x16_all(0), a1 = f32x16_all(0), a2 = f32x16_all(0)
+    var b0 = f32x16_all(0), b1 = f32x16_all(0), b2 = f32x16_all(0)
+
+    @inline(__always)
+    init() {}
+
+    @inline(__always)
+    mutating func add(
+        _ a: f32x16, _ b: f32x16, _ x: UnsafePointer<Float>, _ stride: Int, _ tokens: Int
+    ) {
+        let x0 = f32x16_load(x), x1 = f32x16_load(x + stride)
+        a0 = f32x16_multiply_add(a, x0, a0)
+        b0 = f32x16_multiply_add(b, x0, b0)
+        a1 = f32x16_multiply_add(a, x1, a1)
+        b1 = f32x16_multiply_add(b, x1, b1)
+        if tokens < 3 { return }
+        let x2 = f32x16_load(x + 2 &* stride)
+        a2 = f32x16_multiply_add(a, x2, a2)
+        b2 = f32x16_multiply_add(b, x2, b2)
+    }
+
+    @inline(__always)
+    func store(_ y: UnsafeMutablePointer<Float>, _ stride: Int, _ rows: Int, _ tokens: Int) {
+        y[0] = f32x16_sum(a0)
+        y[stride] = f32x16_sum(a1)
+        if tokens > 2 { y[2 &* stride] = f32x16_sum(a2) }
+        if rows < 2 { return }
+        y[1] = f32x16_sum(b0)
+        y[stride &+ 1] = f32x16_sum(b1)
+        if tokens > 2 { y[2 &* stride &+ 1] = f32x16_sum(b2) }
+    }
+}
+
+/// The same as `wideBody`, two rows at a time.
+@inline(__always)
+private func narrowBody(_ format: Int32, _ size: Int, _ tokens: Int, _ job: direct_tile) {
+    var row = 0
+    while row < job.rows {
+        let a = job.weights + row &* job.row_bytes
+        let b = job.weights + min(row &+ 1, job.rows &- 1) &* job.row_bytes
+        let ahead = job.ahead + row &* job.row_bytes
+        var tile = NarrowTile()
+        var cursor = ScaleCursor(format == 2 ? job.scales : nil, block: job.block, phase: job.phase)
+        var k = 0
+        while k < job.columns {
+            let scale = cursor.scale
+            let end = cursor.end(k, job.columns)
+            while k < end {
+                let offset = k &* size
+                if job.ahead != job.weights && offset & 63 == 0 {
+                    prefetch(ahead + 2 &* offset)
+                    prefetch(ahead + (2 &* offset &+ 64))
+                }
+                tile.add(
+                    weights(format, a + offset, scale), weights(format, b + offset, scale),
+                    job.x + k / 16 &* job.x_stride, 16, tokens)
+                k &+= 16
+            }
+        }
+        tile.store(job.y + row, job.y_stride, job.rows &- row, tokens)
+        row &+= 2
+    }
+}
+
+@c @implementation
+func product_direct2_f32_wide(_ job: UnsafePointer<direct_tile>) { wideBody(0, 4, 2, job.pointee) }
+@c @implementation
+func product_direct2_bf16_wide(_ job: UnsafePointer<direct_tile>) { wideBody(1, 2, 2, job.pointee) }
+@c @implementation
+func product_direct2_fp8_wide(_ job: UnsafePointer<direct_tile>) { wideBody(2, 1, 2, job.pointee) }
+@c @implementation
+func product_direct3_f32_wide(_ job: UnsafePointer<direct_tile>) { wideBody(0, 4, 3, job.pointee) }
+@c @implementation
+func product_direct3_bf16_wide(_ job: UnsafePointer<direct_tile>) { wideBody(1, 2, 3, job.pointee) }
+@c @implementation
+func product_direct3_fp8_wide(_ job: UnsafePointer<direct_tile>) { wideBody(2, 1, 3, job.pointee) }
+@c @implementation
+func product_direct4_f32_wide(_ job: UnsafePointer<direct_tile>) { wideBody(0, 4, 4, job.pointee) }
+@c @implementation
+func product_direct4_bf16_wide(_ job: UnsafePointer<direct_tile>) { wideBody(1, 2, 4, job.pointee) }
+@c @implementation
+func product_direct4_fp8_wide(_ job: UnsafePointer<direct_tile>) { wideBody(2, 1, 4, job.pointee) }
+@c @implementation
+func product_direct5_f32_wide(_ job: UnsafePointer<direct_tile>) { wideBody(0, 4, 5, job.pointee) }
+@c @implementation
+func product_direct5_bf16_wide(_ job: UnsafePointer<direct_tile>) { wideBody(1, 2, 5, job.pointee) }
+@c @implementation
+func product_direct5_fp8_wide(_ job: UnsafePointer<direct_tile>) { wideBody(2, 1, 5, job.pointee) }
+@c @implementation
+func product_direct6_f32_wide(_ job: UnsafePointer<direct_tile>) { wideBody(0, 4, 6, job.pointee) }
+@c @implementation
+func product_direct6_bf16_wide(_ job: UnsafePointer<direct_tile>) { wideBody(1, 2, 6, job.pointee) }
+@c @implementation
+func product_direct6_fp8_wide(_ job: UnsafePointer<direct_tile>) { wideBody(2, 1, 6, job.pointee) }
+@c @implementation
+func product_direct2_f32_baseline(_ job: UnsafePointer<direct_tile>) { narrowBody(0, 4, 2, job.pointee) }
+@c @implementation
+func product_direct2_bf16_baseline(_ job: UnsafePointer<direct_tile>) { narrowBody(1, 2, 2, job.pointee) }
+@c @implementation
+func product_direct2_fp8_baseline(_ job: UnsafePointer<direct_tile>) { narrowBody(2, 1, 2, job.pointee) }
+@c @implementation
+func product_direct3_f32_baseline(_ job: UnsafePointer<direct_tile>) { narrowBody(0, 4, 3, job.pointee) }
+@c @implementation
+func product_direct3_bf16_baseline(_ job: UnsafePointer<direct_tile>) { narrowBody(1, 2, 3, job.pointee) }
+@c @implementation
+func product_direct3_fp8_baseline(_ job: UnsafePointer<direct_tile>) { narrowBody(2, 1, 3, job.pointee) }
+
+extension Kernels {
+    /// One tile of 2 to 6 tokens.
+    @inline(never)
+    func runDirect(_ format: WeightView.Format, _ job: UnsafePointer<direct_tile>, tokens: Int) {
+        switch (level, format, tokens) {
+        case (.avx512, .float32, 2): product_direct2_f32_avx512(job)
+        case (.avx512, .float32, 3): product_direct3_f32_avx512(job)
+        case (.avx512, .float32, 4): product_direct4_f32_avx512(job)
+        case (.avx512, .float32, 5): product_direct5_f32_avx512(job)
+        case (.avx512, .float32, _): product_direct6_f32_avx512(job)
+        case (.avx512, .bfloat16, 2): product_direct2_bf16_avx512(job)
+        case (.avx512, .bfloat16, 3): product_direct3_bf16_avx512(job)
+        case (.avx512, .bfloat16, 4): product_direct4_bf16_avx512(job)
+        case (.avx512, .bfloat16, 5): product_direct5_bf16_avx512(job)
+        case (.avx512, .bfloat16, _): product_direct6_bf16_avx512(job)
+        case (.avx512, .float8E4M3, 2): product_direct2_fp8_avx512(job)
+        case (.avx512, .float8E4M3, 3): product_direct3_fp8_avx512(job)
+        case (.avx512, .float8E4M3, 4): product_direct4_fp8_avx512(job)
+        case (.avx512, .float8E4M3, 5): product_direct5_fp8_avx512(job)
+        case (.avx512, .float8E4M3, _): product_direct6_fp8_avx512(job)
+        default: runNarrow(format, job, tokens: tokens)
+        }
+    }
+
+    /// The same in parts of 2 or 3 tokens.
+    private func runNarrow(_ format: WeightView.Format, _ job: UnsafePointer<direct_tile>, tokens: Int) {
+        let parts = (tokens + 2) / 3
+        var part = job.pointee
+        for index in 0..<parts {
+            let count = tileTokens(tokens, parts, index)
+            switch (level, format, count) {
+            case (.avx2, .float32, 2): product_direct2_f32_avx2(&part)
+            case (.avx2, .float32, _): product_direct3_f32_avx2(&part)
+            case (.avx2, .bfloat16, 2): product_direct2_bf16_avx2(&part)
+            case (.avx2, .bfloat16, _): product_direct3_bf16_avx2(&part)
+            case (.avx2, .float8E4M3, 2): product_direct2_fp8_avx2(&part)
+            case (.avx2, .float8E4M3, _): product_direct3_fp8_avx2(&part)
+            case (.baseline, .float32, 2): product_direct2_f32_baseline(&part)
+            case (.baseline, .float32, _): product_direct3_f32_baseline(&part)
+            case (.baseline, .bfloat16, 2): product_direct2_bf16_baseline(&part)
+            case (.baseline, .bfloat16, _): product_direct3_bf16_baseline(&part)
+            case (.baseline, .float8E4M3, 2): product_direct2_fp8_baseline(&part)
+            default: product_direct3_fp8_baseline(&part)
+            }
+            part.x += count * 16
+            part.y += count * part.y_stride
+            part.ahead = part.weights
+        }
+    }
+}

@@ -1,0 +1,83 @@
+import CVector
+
+/// The most tokens of one tile.
+let tileWidth = 6
+
+/// Sums of 4 rows × up to 6 tokens: 24 of the 32 registers of AVX-512.
+struct WideTile {
+    var t0 = FourSums(), t1 = FourSums(), t2 = FourSums(), t3 = FourSums(), t4 = FourSums(), t5 = FourSums()
+
+    @inline(__always)
+    init() {}
+
+    @inline(__always)
+    mutating func load(_ p: UnsafePointer<Float>, _ tokens: Int) {
+        WideTile.load(p, &t0)
+        if tokens > 1 { WideTile.load(p + 64, &t1) }
+        if tokens > 2 { WideTile.load(p + 128, &t2) }
+        if tokens > 3 { WideTile.load(p + 192, &t3) }
+        if tokens > 4 { WideTile.load(p + 256, &t4) }
+        if tokens > 5 { WideTile.load(p + 320, &t5) }
+    }
+
+    @inline(__always)
+    func save(_ p: UnsafeMutablePointer<Float>, _ tokens: Int) {
+        WideTile.save(p, t0)
+        if tokens > 1 { WideTile.save(p + 64, t1) }
+        if tokens > 2 { WideTile.save(p + 128, t2) }
+        if tokens > 3 { WideTile.save(p + 192, t3) }
+        if tokens > 4 { WideTile.save(p + 256, t4) }
+        if tokens > 5 { WideTile.save(p + 320, t5) }
+    }
+
+    @inline(__always)
+    func store(_ y: UnsafeMutablePointer<Float>, _ stride: Int, _ rows: Int, _ tokens: Int) {
+        t0.store(y, rows: rows)
+        if tokens > 1 { t1.store(y + stride, rows: rows) }
+        if tokens > 2 { t2.store(y + 2 &* stride, rows: rows) }
+        if tokens > 3 { t3.store(y + 3 &* stride, rows: rows) }
+        if tokens > 4 { t4.store(y + 4 &* stride, rows: rows) }
+        if tokens > 5 { t5.store(y + 5 &* stride, rows: rows) }
+    }
+
+    /// One group of 16: a weight vector of each row, `tokens` token vectors `stride` floats apart.
+    @inline(__always)
+    mutating func add(_ w: FourVectors, _ x: UnsafePointer<Float>, _ stride: Int, _ tokens: Int) {
+        t0.add(w, f32x16_load(x))
+        if tokens > 1 { t1.add(w, f32x16_load(x + stride)) }
+        if tokens > 2 { t2.add(w, f32x16_load(x + 2 &* stride)) }
+        if tokens > 3 { t3.add(w, f32x16_load(x + 3 &* stride)) }
+        if tokens > 4 { t4.add(w, f32x16_load(x + 4 &* stride)) }
+        if tokens > 5 { t5.add(w, f32x16_load(x + 5 &* stride)) }
+    }
+
+    @inline(__always)
+    static func load(_ p: UnsafePointer<Float>, _ sums: inout FourSums) {
+        sums.a = f32x16_load(p)
+        sums.b = f32x16_load(p + 16)
+        sums.c = f32x16_load(p + 32)
+        sums.d = f32x16_load(p + 48)
+    }
+
+    @inline(__always)
+    static func save(_ p: UnsafeMutablePointer<Float>, _ sums: FourSums) {
+        f32x16_store(p, sums.a)
+        f32x16_store(p + 16, sums.b)
+        f32x16_store(p + 32, sums.c)
+        f32x16_store(p + 48, sums.d)
+    }
+}
+
+/// A vector for each of four rows.
+typealias FourVectors = (f32x16, f32x16, f32x16, f32x16)
+
+extension FourSums {
+    /// Each sum plus its row's weights times the token.
+    @inline(__always)
+    mutating func add(_ w: FourVectors, _ token: f32x16) {
+        a = f32x16_multiply_add(w.0, token, a)
+        b = f32x16_multiply_add(w.1, token, b)
+        c = f32x16_multiply_add(w.2, token, c)
+        d = f32x16_multiply_add(w.3, token, d)
+    }
+}
