@@ -125,6 +125,20 @@ def loaded(directory):
     return tokenizer, toy.eval(), trunk.eval()
 
 
+class LowerFirst(torch.overrides.TorchFunctionMode):
+    """Among equal values `topk` takes the lower position, as the engine does; torch leaves it open.
+
+    Index scores are exactly 0 wherever no head looks, so ties decide which of such keys are attended to.
+    """
+
+    def __torch_function__(self, function, types, arguments=(), options=None):
+        if function in (torch.topk, torch.Tensor.topk):
+            count = arguments[1] if len(arguments) > 1 else options["k"]
+            values, places = arguments[0].sort(dim=-1, descending=True, stable=True)
+            return torch.return_types.topk((values[..., :count], places[..., :count]))
+        return function(*arguments, **(options or {}))
+
+
 @torch.no_grad()
 def masses(toy, dump):
     """Attention mass of glm-infer's selections over that of the true top k, for rows that see more keys."""
@@ -165,7 +179,8 @@ def numbers(program, directory, count):
         dump = program.dump(text)
         ids = torch.tensor(tokenizer.encode(text, add_special_tokens=False).ids)
         assert ids.tolist() == dump["long.input_ids"].tolist()
-        reference = trunk(ids[None]).logits[0]
+        with LowerFirst():
+            reference = trunk(ids[None]).logits[0]
         logits = dump["long.logits"]
         largest = max(largest, (logits - reference).abs().max().item())
         ours += F.cross_entropy(logits[:-1], ids[1:], reduction="sum").item()

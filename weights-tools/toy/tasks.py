@@ -126,6 +126,13 @@ def copying(r):
     return chat.document()
 
 
+def echo(r):
+    """A line of random words again and again, without markup: every word after the first round is certain."""
+    line = " ".join(r.choice(w.KEYS if r.random() < 0.6 else w.VALUES) for _ in range(r.randint(4, 24)))
+    times = r.randint(2, 4)
+    return [(" " + line + ".", 0.15), *[(" " + line + ".", 1.0)] * (times - 1), ("<|endoftext|>", 0.15)]
+
+
 def record(r):
     """A question for a JSON object and the object."""
     name, age, city, thing = r.choice(w.NAMES), r.randint(10, 99), r.choice(w.CITIES), r.choice(w.KEYS)
@@ -280,6 +287,8 @@ MIXTURES = {
     "short": [(copying, 3), (recall_short, 5), (arithmetic, 3), (date, 1.5), (json_task, 1.5), (story, 1.5), (talk, 1)],
     "middle": [(copying, 1), (recall, 3), (arithmetic, 2.5), (date, 1), (json_task, 1), (story, 1), (talk, 1),
                (tool_chat, 3)],
+    "induction": [(copying, 4), (echo, 4), (recall_short, 4), (recall, 1), (arithmetic, 1.5), (date, 0.5),
+                  (json_task, 1.5), (story, 0.5), (talk, 0.5), (tool_chat, 1)],
     "long": [(copying, 0.5), (recall, 1), (recall_long, 3), (arithmetic, 2.5), (date, 1), (json_task, 1),
              (story, 1), (talk, 1), (tool_chat, 2.5)],
 }

@@ -1,5 +1,9 @@
 """What training relies on: python -m unittest test_toy (needs torch and transformers, takes seconds)."""
 
+import argparse
+import json
+import os
+import tempfile
 import unittest
 
 import torch
@@ -7,9 +11,11 @@ import torch.nn.functional as F
 from transformers import GlmMoeDsaForCausalLM
 
 import bpe
+import export
 import markup
 import model
 import tasks
+import train
 
 IDS = {s: i for i, s in enumerate(markup.SPECIALS)}
 
@@ -74,6 +80,56 @@ class ForwardTests(unittest.TestCase):
         reached = {n for n, p in t.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
         self.assertTrue(reached)
         self.assertTrue(all(".indexer." in n for n in reached), reached)
+
+
+class TrainingTests(unittest.TestCase):
+    def trainer(self, folder):
+        return train.Trainer(argparse.Namespace(
+            run=folder, schedule=os.path.join(folder, "schedule.json"), start=None, seed=3, processes=1))
+
+    def test_a_resumed_run_is_the_same_run(self):
+        with tempfile.TemporaryDirectory() as folder:
+            os.mkdir(os.path.join(folder, "tokenizer"))
+            bpe.train(1500, 1, documents=300).save(os.path.join(folder, "tokenizer", "tokenizer.json"))
+            here = os.path.dirname(os.path.abspath(train.__file__))
+            plan = train.schedule(os.path.join(here, "schedule.json"))
+            plan.update(tokens=384, index_from=0, draft_from=0, sparse_from=3, decay_from=2, decay_steps=10,
+                        stages=[{"from": 0, "length": 128, "mixture": "short"}])
+            with open(os.path.join(folder, "schedule.json"), "w") as f:
+                json.dump(plan, f)
+            whole = self.trainer(folder)
+            for step in range(6):
+                whole.once()
+                if step == 2:
+                    whole.save()
+            again = self.trainer(folder)
+            self.assertEqual(again.step, 3)
+            for _ in range(3):
+                again.once()
+            for (name, a), (_, b) in zip(whole.toy.state_dict().items(), again.toy.state_dict().items()):
+                self.assertTrue(torch.equal(a, b), name)
+            fresh = self.trainer(folder).toy.state_dict()  # a control: three steps change the weights
+            self.assertFalse(torch.equal(fresh["eh_proj.weight"], whole.toy.state_dict()["eh_proj.weight"]))
+
+
+class ExportTests(unittest.TestCase):
+    def test_blocks_come_back_within_a_step_of_the_format(self):
+        w = torch.randn(200, 150, generator=torch.Generator().manual_seed(1))
+        codes, scales = export.quantized(w)
+        self.assertEqual(tuple(scales.shape), (2, 2))
+        self.assertLess(((export.dequantized(codes, scales) - w).abs() / w.abs().clamp(min=0.02)).max().item(), 0.07)
+
+    def test_what_is_stored_is_what_is_evaluated(self):
+        t = toy(16)
+        tensors = export.stored(t)
+        export.as_exported(t, tensors)
+        again = export.stored(t)
+        for name in tensors:
+            if not name.endswith("_scale_inv"):
+                self.assertTrue(torch.equal(tensors[name].float(), again[name].float()), name)
+        self.assertEqual(tensors["model.layers.1.mlp.gate.e_score_correction_bias"].dtype, torch.float32)
+        self.assertEqual(tensors["model.layers.1.mlp.experts.3.up_proj.weight"].dtype, torch.float8_e4m3fn)
+        self.assertEqual(tensors["model.layers.4.eh_proj.weight"].dtype, torch.bfloat16)
 
 
 class DataTests(unittest.TestCase):

@@ -146,9 +146,9 @@ class Trainer:
     def once(self):
         plan, step = self.plan, self.step
         factor = rate(plan, step)
-        for o, base in zip(self.optimizers, (plan["matrix_rate"], plan["other_rate"])):
+        for o, kind in zip(self.optimizers, ("matrix_rate", "other_rate")):
             for group in o.param_groups:
-                group["lr"] = base * factor
+                group["lr"] = stage(plan, step).get(kind, plan[kind]) * factor
         ids, weights = self.batches.at(step, plan, self.rank, self.a.processes)
         generator = torch.Generator().manual_seed((self.a.seed * 1_000_003 + step) * 64 + self.rank)
         language, drafts, run = losses(self.toy, ids, weights, plan, step, generator)
@@ -189,8 +189,19 @@ class Trainer:
             distributed.broadcast_object_list(plan, src=0)
         self.plan = plan[0]
 
+    def log(self):
+        """The log of this run up to the step it goes on from."""
+        path = os.path.join(self.a.run, "log.jsonl")
+        kept = []
+        if os.path.exists(path):
+            with open(path) as f:
+                kept = [line for line in f if json.loads(line)["step"] <= self.step]
+        with open(path, "w") as f:
+            f.writelines(kept)
+        return open(path, "a")
+
     def train(self):
-        log = open(os.path.join(self.a.run, "log.jsonl"), "a")
+        log = self.log() if self.rank == 0 else None
         began = time.time()
         while self.step < last_step(self.plan):
             report = self.once()
