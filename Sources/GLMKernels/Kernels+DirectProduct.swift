@@ -5,7 +5,7 @@ private let prefetchDistance = 16384
 
 extension WeightView {
     /// Whether rows and stretches with one scale are whole lines of 64 bytes.
-    fileprivate var hasWholeLines: Bool {
+    var hasWholeLines: Bool {
         let line = 64 / format.size
         guard columns > 0, columns % line == 0 else { return false }
         guard let scales else { return true }

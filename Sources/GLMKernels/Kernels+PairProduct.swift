@@ -17,6 +17,7 @@ extension Kernels {
     ) {
         precondition(rows.lowerBound >= 0 && rows.upperBound <= w.rows, "rows \(rows) of \(w.rows)")
         precondition(w.format != .float32 && tokens.columns == w.columns)
+        if tokens.tokens == 1 && pairRows(w, rows: rows, x: tokens.base, y: y) { return }
         let quads = (rows.count + 3) / 4
         let panelFloats = 4 * stripColumns / 2
         let sumFloats = quads * min(blockTiles, tokens.tiles) * BFloat16Tokens.tileWidth * 64

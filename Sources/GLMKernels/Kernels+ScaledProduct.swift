@@ -23,6 +23,7 @@ extension Kernels {
     ) {
         precondition(rows.lowerBound >= 0 && rows.upperBound <= w.rows, "rows \(rows) of \(w.rows)")
         precondition(tokens.columns == w.columns && tokens.block == w.scales?.blockColumns)
+        if tokens.tokens == 1 && scaledRows(w, rows: rows, tokens, y: y) { return }
         let stripBlocks = max(1, stripColumns / tokens.block)
         let width = min(tokens.groups, stripBlocks * tokens.block / 16)
         let floats = width * 64 + stripBlocks * 4 + blockTiles * scaledTileWidth * 64

@@ -12,7 +12,7 @@ private let singleStreamDistance = 8192
 ///
 /// Four streams keep more requests under way than one of four neighbouring rows: 33 against 26 GB/s with two
 /// threads where the memory gives 34.
-private struct FourRows {
+struct FourRows {
     let a, b, c, d: UnsafeRawPointer
     /// Up to this byte of a row the prefetch stays in the row; beyond it, it belongs to the row that follows.
     private let turn: Int

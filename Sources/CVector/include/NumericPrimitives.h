@@ -54,12 +54,30 @@ PRIMITIVE void add_bf16_pairs(void *sums, const void *w, long step, const void *
     add_bf16_row(s + 128, r + 2 * step, token);
     add_bf16_row(s + 192, r + 3 * step, token);
 }
+// The same with FP8 weights of one row, decoded, multiplied by `scale` and rounded to BF16.
+typedef int8_t i8x32 __attribute__((ext_vector_type(32)));
+typedef int16_t i16x32 __attribute__((ext_vector_type(32)));
+PRIMITIVE f32x16 f32x16_add_fp8_pairs(f32x16 sum, const void *w, f32x16 scale, const void *x) {
+    const int32_t mask = (int32_t)0x87f00000;
+    i8x32 codes;
+    memcpy(&codes, w, sizeof codes);
+    i32x16 pairs = (i32x16)__builtin_convertvector(codes, i16x32), token = i32x16_load(x);
+    f32x16 odd = f32x16_round_bf16((f32x16)((pairs << 4) & mask) * scale);
+    f32x16 even = f32x16_round_bf16((f32x16)((pairs << 20) & mask) * scale);
+    sum = odd * (f32x16)(token & (int32_t)0xffff0000) + sum;
+    return even * (f32x16)(token << 16) + sum;
+}
 #if defined(__x86_64__)
 // The same by the instruction; it takes subnormal weights and activations for zero.
 #define BF16_INSTRUCTIONS static inline __attribute__((target("avx512f,avx512bf16")))
 BF16_INSTRUCTIONS void dot_bf16_row(void *sum, const void *w, const void *x) {
     __m512bh weight = (__m512bh)_mm512_loadu_si512(w), token = (__m512bh)_mm512_loadu_si512(x);
     _mm512_storeu_ps(sum, _mm512_dpbf16_ps(_mm512_loadu_ps(sum), weight, token));
+}
+// 32 weights as floats, rounded to BF16 on the way; subnormal floats count as zero.
+BF16_INSTRUCTIONS void dot_bf16_floats(void *sum, const void *low, const void *high, const void *x) {
+    __m512bh weight = _mm512_cvtne2ps_pbh(_mm512_loadu_ps(high), _mm512_loadu_ps(low));
+    _mm512_storeu_ps(sum, _mm512_dpbf16_ps(_mm512_loadu_ps(sum), weight, (__m512bh)_mm512_loadu_si512(x)));
 }
 BF16_INSTRUCTIONS void dot_bf16_pairs(void *sums, const void *w, long step, const void *x) {
     char *s = (char *)sums;
@@ -70,6 +88,13 @@ BF16_INSTRUCTIONS void dot_bf16_pairs(void *sums, const void *w, long step, cons
     dot_bf16_row(s + 192, r + 3 * step, x);
 }
 #else
+PRIMITIVE void dot_bf16_row(void *sum, const void *w, const void *x) { add_bf16_row(sum, w, i32x16_load(x)); }
+PRIMITIVE void dot_bf16_floats(void *sum, const void *low, const void *high, const void *x) {
+    char codes[64];
+    bf16x16_store(codes, f32x16_load(low));
+    bf16x16_store(codes + 32, f32x16_load(high));
+    add_bf16_row(sum, codes, i32x16_load(x));
+}
 PRIMITIVE void dot_bf16_pairs(void *sums, const void *w, long step, const void *x) { add_bf16_pairs(sums, w, step, x); }
 #endif
 

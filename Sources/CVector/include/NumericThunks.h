@@ -25,6 +25,14 @@ KERNEL(scaled_tile1, (const scaled_tile *job), (job))
 KERNEL(scaled_tile2, (const scaled_tile *job), (job))
 KERNEL(scaled_tile3, (const scaled_tile *job), (job))
 
+// Whole rows of codes by one token, whose codes are floats too; `columns` and `block` are multiples of 64, and
+// blocks begin at column 0.
+typedef struct {
+    vector_product rows;
+    const float *token_scales; // [block]
+} scaled_vector;
+TILE_KERNEL(scaled_vector_rows, (const scaled_vector *job), (job))
+
 // x rounded to BF16, in place.
 KERNEL(round_bf16, (float *x, long count), (x, count))
 // `tokens` rows of x, `count` long, as BF16 codes in groups of 32 that lie `group_stride` bytes apart, those of
@@ -60,15 +68,19 @@ typedef struct {
 #else
 #define AVX512_BF16 static inline
 #endif
-#define PAIR_TILE(tokens)                                       \
-    KERNEL(pair_tile##tokens, (const pair_tile *job), (job))    \
-    void pair_tile##tokens##_dot(const pair_tile *job);         \
-    AVX512_BF16 void pair_tile##tokens##_bf16(const pair_tile *job) { pair_tile##tokens##_dot(job); }
-PAIR_TILE(1)
-PAIR_TILE(2)
-PAIR_TILE(3)
-PAIR_TILE(4)
-PAIR_TILE(5)
-PAIR_TILE(6)
+#define PAIR_KERNEL(name, type)             \
+    KERNEL(name, (const type *job), (job))  \
+    void name##_dot(const type *job);       \
+    AVX512_BF16 void name##_bf16(const type *job) { name##_dot(job); }
+PAIR_KERNEL(pair_tile1, pair_tile)
+PAIR_KERNEL(pair_tile2, pair_tile)
+PAIR_KERNEL(pair_tile3, pair_tile)
+PAIR_KERNEL(pair_tile4, pair_tile)
+PAIR_KERNEL(pair_tile5, pair_tile)
+PAIR_KERNEL(pair_tile6, pair_tile)
+// Whole rows by one token: `x` points to its BF16 codes; `columns`, `block` and `phase` are multiples of 64
+// bytes of weights.
+PAIR_KERNEL(pair_rows_bf16, vector_product)
+PAIR_KERNEL(pair_rows_fp8, vector_product)
 
 #pragma clang assume_nonnull end
