@@ -26,6 +26,13 @@ let package = Package(
         .executable(name: "glm-infer", targets: ["glm-infer"]),
         .executable(name: "weights-tools", targets: ["weights-tools"]),
     ],
+    traits: [
+        .trait(
+            name: "MPI",
+            description:
+                "Devices as processes over MPI; needs Open MPI or MPICH (Debian: libopenmpi-dev openmpi-bin)."
+        )
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -38,7 +45,19 @@ let package = Package(
         .target(
             name: "GLMWeights", dependencies: ["GLMKernels", "GLMFiles", "GLMTensor"], swiftSettings: strict),
         .target(
-            name: "GLMModel", dependencies: ["GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights"],
+            name: "GLMParallel", dependencies: ["GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights"],
+            swiftSettings: strict),
+        .systemLibrary(
+            name: "CMPI", pkgConfig: "mpi-c", providers: [.apt(["libopenmpi-dev"]), .brew(["open-mpi"])]),
+        .target(
+            name: "GLMMPI",
+            dependencies: [
+                "GLMFiles", "GLMParallel", .target(name: "CMPI", condition: .when(traits: ["MPI"])),
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "GLMModel",
+            dependencies: ["GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMParallel"],
             swiftSettings: strict),
         .target(
             name: "GLMDecoding", dependencies: ["GLMFiles", "GLMTensor", "GLMModel"], swiftSettings: strict),
@@ -52,20 +71,21 @@ let package = Package(
             dependencies: ["GLMKernels", "GLMFiles", "GLMWeights", "GLMModel", "GLMSynthesis"],
             swiftSettings: strict),
         .target(
-            name: "GLMEngine", dependencies: ["GLMFiles", "GLMModel", "GLMDecoding", collections],
+            name: "GLMEngine",
+            dependencies: ["GLMFiles", "GLMParallel", "GLMModel", "GLMDecoding", collections],
             swiftSettings: strict),
         .target(
             name: "GLMInference",
             dependencies: [
-                "GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel", "GLMDecoding", "GLMText",
-                "GLMEngine",
+                "GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMParallel", "GLMModel", "GLMDecoding",
+                "GLMText", "GLMEngine",
             ],
             swiftSettings: strict),
         .executableTarget(
             name: "glm-infer",
             dependencies: [
-                "GLMInference", "GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel",
-                "GLMDecoding", "GLMText",
+                "GLMInference", "GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMParallel", "GLMMPI",
+                "GLMModel", "GLMDecoding", "GLMText",
                 "GLMEngine", "GLMSynthesis", arguments,
             ],
             swiftSettings: strict),
@@ -92,9 +112,16 @@ let package = Package(
             dependencies: ["GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMTestSupport"],
             swiftSettings: house),
         .testTarget(
+            name: "GLMParallelTests",
+            dependencies: [
+                "GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMParallel", "GLMTestSupport",
+            ],
+            swiftSettings: house),
+        .testTarget(
             name: "GLMModelTests",
             dependencies: [
-                "GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel", "GLMTestSupport",
+                "GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMParallel", "GLMModel",
+                "GLMTestSupport",
             ],
             exclude: ["Golden"], swiftSettings: house),
         .testTarget(
@@ -121,7 +148,8 @@ let package = Package(
         .testTarget(
             name: "GLMInferenceTests",
             dependencies: [
-                "GLMInference", "GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel",
+                "GLMInference", "GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMParallel",
+                "GLMModel",
                 "GLMDecoding", "GLMText",
                 "GLMEngine", "GLMSynthesis", "GLMTestSupport",
             ],

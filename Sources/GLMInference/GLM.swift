@@ -1,6 +1,7 @@
 internal import GLMEngine
 public import GLMFiles
 public import GLMModel
+internal import GLMParallel
 public import GLMText
 
 /// A loaded model that answers: the one object an embedder needs.

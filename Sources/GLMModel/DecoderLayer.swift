@@ -1,5 +1,6 @@
 package import GLMFiles
 package import GLMKernels
+package import GLMParallel
 package import GLMTensor
 package import GLMWeights
 
@@ -17,13 +18,19 @@ package struct DecoderLayer: Sendable {
     let attentionNorm: RMSNorm
     package let feedForward: FeedForward
     let compute: Compute
+    /// Adds what the devices of a group computed of this layer.
+    private let device: Device
+    /// Stored layer number, whatever its place in a cache.
+    private let number: Int
 
     /// Reads `model.layers.{layer}.*`.
     package init(
         weights: WeightScope, configuration: GLMConfiguration, layer: Int, options: NumericOptions,
-        compute: Compute
+        compute: Compute, device: Device
     ) throws(InputError) {
         self.compute = compute
+        self.device = device
+        number = layer
         let hidden = configuration.hiddenSize
         func norm(_ name: String) throws(InputError) -> RMSNorm {
             RMSNorm(
@@ -44,7 +51,9 @@ package struct DecoderLayer: Sendable {
                     compute: compute))
         case .sparse:
             feedForward = .sparse(
-                try MixtureOfExperts(weights: mlp, configuration: configuration, compute: compute))
+                try MixtureOfExperts(
+                    weights: mlp, configuration: configuration, compute: compute,
+                    owned: device.plan.experts(of: configuration.routedExpertCount)))
         }
     }
 
@@ -55,15 +64,18 @@ package struct DecoderLayer: Sendable {
     ) -> (Tensor, KeySelection) {
         let normed = inputNorm(h)
         compute.finished(.inputNorm, layer: layer)
-        let (a, keys) = attention(
+        let (partial, keys) = attention(
             normed, layer: layer, batch: batch, caches: &caches, selection: selection, trace: trace)
+        let a = compute.stored(device.sum(partial, at: CollectiveSite(.attention, layer: number)))
         trace?(.attention(layer: layer, a))
         trace?(.selection(layer: layer, keys))
         let residual = compute.add(h, a)
         let x = attentionNorm(residual)
         compute.finished(.attentionNorm, layer: layer)
         defer { compute.finished(.residual, layer: layer) }
-        return (compute.add(residual, forward(x, layer: layer, trace: trace)), keys)
+        let contribution = forward(x, layer: layer, trace: trace)
+        let y = compute.stored(device.sum(contribution, at: CollectiveSite(.feedForward, layer: number)))
+        return (compute.add(residual, y), keys)
     }
 
     private func forward(_ x: Tensor, layer: Int, trace: Trace?) -> Tensor {

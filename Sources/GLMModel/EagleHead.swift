@@ -1,5 +1,6 @@
 package import GLMFiles
 package import GLMKernels
+package import GLMParallel
 package import GLMTensor
 package import GLMWeights
 
@@ -18,7 +19,8 @@ package struct EagleHead: Sendable {
     /// Reads `model.layers.{layerCount}.*`. Copies of embedding and head that some repacks add there are
     /// ignored.
     package init(
-        weights: WeightScope, configuration: GLMConfiguration, options: NumericOptions, compute: Compute
+        weights: WeightScope, configuration: GLMConfiguration, options: NumericOptions, compute: Compute,
+        device: Device
     ) throws(InputError) {
         let hidden = configuration.hiddenSize
         func norm(_ name: String) throws(InputError) -> RMSNorm {
@@ -32,7 +34,7 @@ package struct EagleHead: Sendable {
             try weights.matrix("eh_proj.weight", rows: hidden, columns: 2 * hidden), compute: compute)
         layer = try DecoderLayer(
             weights: weights, configuration: configuration, layer: configuration.layerCount, options: options,
-            compute: compute)
+            compute: compute, device: device)
         finalNorm = try norm("shared_head.norm")
         weights.ignore("embed_tokens.weight", "shared_head.head.weight")
     }
@@ -61,12 +63,12 @@ package struct EagleHead: Sendable {
         let wanted = zip(batch.segments, steps).flatMap { $0.rows.suffix($1.logitRows) }
         let hidden = finalNorm(wanted.count == h.rowCount ? h : h.rows(wanted))
         defer { compute.finished(.head) }
-        return ForwardOutput(logits: transformer.head(hidden), hidden: hidden)
+        return ForwardOutput(logits: transformer.logits(hidden), hidden: hidden)
     }
 }
 
 /// New rows of one draft sequence.
-package struct EagleStep: Sendable {
+package struct EagleStep: Sendable, Equatable {
     /// t_{i+1} of each row.
     package var tokens: [Int32]
     /// u_i of each row: the trunk's final norm, or the head's own output while it drafts. `[tokens, hidden]`

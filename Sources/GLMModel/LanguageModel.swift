@@ -1,5 +1,6 @@
 package import GLMFiles
 package import GLMKernels
+package import GLMParallel
 import GLMTensor
 import GLMWeights
 
@@ -17,54 +18,45 @@ package final class LanguageModel: Sendable {
     /// Where a page of a trunk cache keeps what.
     package let cacheLayout: CacheLayout
 
-    /// Loads a folder in the released layout: `config.json` and safetensors.
-    ///
-    /// Weights stay in the mapped files. Unless `options.lazy`, every page is read once, which brings it into
-    /// memory and finds codes that are not numbers.
-    /// - Throws: `InputError` for anything missing, malformed, unsupported, or left over.
-    package static func load(
-        directory: String, options: LoadOptions, progress: (@Sendable (LoadProgress) -> Void)? = nil
-    ) throws(InputError) -> LanguageModel {
-        let configuration = try GLMConfiguration.load(path: directory + "/config.json")
-        try options.checkNumerics(configuration)
-        let checkpoint = try Checkpoint.open(directory: directory)
-        let compute = Compute(
-            kernels: .table(options.instructionSet), pool: ThreadPool(threads: options.threads),
-            blas: try options.gemm.library(), profile: options.profile, arithmetic: options.numerics)
-        let model = try LanguageModel(
-            configuration: configuration, checkpoint: checkpoint, options: options, compute: compute)
-        if !options.lazy {
-            let total = checkpoint.byteCount
-            try checkpoint.scan(pool: compute.pool) { done in
-                progress?(LoadProgress(completedBytes: done, totalBytes: total))
-            }
-        }
-        return model
-    }
+    /// This model's place among the devices that share it.
+    package let device: Device
+    /// The other devices, when this is the first of several.
+    private let group: DeviceGroup?
 
-    private init(
-        configuration: GLMConfiguration, checkpoint: Checkpoint, options: LoadOptions, compute: Compute
+    init(
+        configuration: GLMConfiguration, checkpoint: Checkpoint, options: LoadOptions, compute: Compute,
+        device: Device
     ) throws(InputError) {
         contextSize = try LanguageModel.contextSize(options.contextSize, configuration)
+        let plan = device.plan
+        let part: WeightScope.PartOfMatrix = { name, rows, columns in
+            plan.part(of: name, rows: rows, columns: columns)
+        }
         let weights = WeightScope(
             checkpoint,
-            block: configuration.weightBlock.map { BlockShape(rows: $0.rows, columns: $0.columns) })
+            block: configuration.weightBlock.map { BlockShape(rows: $0.rows, columns: $0.columns) },
+            part: device.isAlone ? nil : part)
         let numerics = NumericOptions(
             latentNormEpsilon: options.latentNormEpsilon, keySelection: options.keySelection)
         transformer = try Transformer(
-            weights: weights, configuration: configuration, options: numerics, compute: compute)
+            weights: weights, configuration: configuration, options: numerics, compute: compute,
+            device: device)
         eagleHead =
             configuration.nextTokenLayerCount > 0
             ? try EagleHead(
                 weights: weights.scope("model.layers.\(configuration.layerCount)"),
-                configuration: configuration, options: numerics, compute: compute)
+                configuration: configuration, options: numerics, compute: compute, device: device)
             : nil
         try weights.finish()
         self.configuration = configuration
         self.compute = compute
+        self.device = device
+        group = device.isAlone || device.rank > 0 ? nil : DeviceGroup(device)
         cacheLayout = CacheLayout(
             configuration, layers: 0..<configuration.layerCount, format: options.cacheFormat)
     }
+
+    deinit { group?.stop() }
 
     /// Tokens a sequence may hold when `wanted` are asked for; nil is all that the model was made for.
     /// - Throws: an `InputError` of kind `usage` for none, or for more than that.
@@ -105,6 +97,44 @@ package final class LanguageModel: Sendable {
                 cache.length + step.tokens.count <= contextSize,
                 "\(cache.length) + \(step.tokens.count) tokens in a context of \(contextSize)")
         }
-        return transformer(steps, caches: &caches, trace: trace)
+        guard let group else { return transformer(steps, caches: &caches, trace: trace) }
+        return group.lead(.trunk(steps), caches: &caches) { caches in
+            transformer(steps, caches: &caches, trace: trace)
+        }
+    }
+
+    /// Runs new rows of several draft sequences through the MTP layer and extends their caches.
+    ///
+    /// - Precondition: the model has an MTP layer; as for ``EagleHead``.
+    package func draft(
+        _ steps: [EagleStep], caches: inout [SequenceCache], trace: Trace? = nil
+    ) -> ForwardOutput {
+        guard let eagleHead else { preconditionFailure("a draft by a model without an MTP layer") }
+        guard let group else {
+            return eagleHead(steps, caches: &caches, transformer: transformer, trace: trace)
+        }
+        return group.lead(.draft(steps), caches: &caches) { caches in
+            eagleHead(steps, caches: &caches, transformer: transformer, trace: trace)
+        }
+    }
+
+    /// What each device that shares this model has done so far, by rank.
+    /// - Precondition: this is the first device.
+    package func deviceReports() -> [DeviceReport] { group?.reports(own: ownReport) ?? [ownReport] }
+
+    /// What this device has done so far.
+    var ownReport: DeviceReport {
+        DeviceReport(traffic: device.ledger.entries, work: compute.profile?.work ?? .none)
+    }
+
+    /// Lets the other devices go. Nothing can be computed afterwards; without a group it does nothing.
+    package func disband() { group?.stop() }
+
+    /// Does what the first device of the group says, until it is told to stop.
+    /// - Precondition: this is not the first device.
+    package func follow() {
+        precondition(device.rank > 0, "the first device follows nobody")
+        var follower = DeviceFollower(self)
+        follower.run()
     }
 }

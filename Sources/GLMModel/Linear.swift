@@ -117,6 +117,15 @@ extension Compute {
         if arithmetic == .bfloat16 { unsafe kernels.roundToBFloat16(activations, count: count) }
     }
 
+    /// Activations that were added by the devices of a group, rounded where this machine's are BF16.
+    package func stored(_ x: Tensor) -> Tensor {
+        guard arithmetic == .bfloat16 else { return x }
+        return unsafe mapRows(of: x, width: x.width) { input, output in
+            unsafe output.update(from: input, count: x.width)
+            unsafe store(output, count: x.width)
+        }
+    }
+
     /// A row of activations as products with quantised inputs take it: E4M3 values, and one multiplier for
     /// each `block` of columns.
     package func quantized(_ x: [Float], block: Int) -> (codes: [Float], scales: [Float]) {

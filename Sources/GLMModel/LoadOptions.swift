@@ -1,5 +1,6 @@
 package import GLMFiles
 public import GLMKernels
+import GLMParallel
 
 /// How to load a checkpoint.
 public struct LoadOptions: Sendable {
@@ -23,6 +24,8 @@ public struct LoadOptions: Sendable {
     package var instructionSet: InstructionSet
     /// Receives time and work of every forward pass.
     package var profile: Profile?
+    /// How many devices share the model.
+    package var devices = DeviceOptions()
 
     /// - Parameter threads: nil for one a processor this process may run on.
     public init(
@@ -63,6 +66,27 @@ extension LoadOptions {
             throw InputError(
                 .usage, subject: subject, found: "blocks of \(block.columns) columns",
                 expected: "a multiple of 16")
+        }
+        try checkBlocks(of: configuration, block.columns)
+    }
+
+    /// Inputs are quantised in groups as wide as a block, which no two devices may share.
+    private func checkBlocks(of configuration: GLMConfiguration, _ block: Int) throws(InputError) {
+        let layout = devices.layout
+        guard layout.tensor > 1 else { return }
+        let widths = [
+            (
+                "heads × v_head_dim", configuration.headCount * configuration.valueDimension,
+                layout.attentionTensor
+            ),
+            ("intermediate_size", configuration.denseIntermediateSize, layout.tensor),
+            ("moe_intermediate_size", configuration.expertIntermediateSize, layout.expertTensor),
+            ("shared width", configuration.sharedIntermediateSize, layout.tensor),
+        ]
+        for (key, size, parts) in widths where parts > 0 && !(size / parts).isMultiple(of: block) {
+            throw InputError(
+                .usage, subject: "--numerics w8a8", found: "\(key) \(size) over \(parts) devices",
+                expected: "shares that are multiples of \(block)")
         }
     }
 }

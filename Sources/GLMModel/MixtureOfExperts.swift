@@ -10,17 +10,28 @@ package import GLMWeights
 /// Source: specification §6.
 public struct MixtureOfExperts: Sendable {
     let router: Router
+    /// The experts that this device owns.
     let experts: [GatedMLP]
+    private let owned: Range<Int>
     let shared: GatedMLP
     let compute: Compute
 
     /// Reads `mlp.*` of a sparse layer.
-    package init(weights: WeightScope, configuration: GLMConfiguration, compute: Compute) throws(InputError) {
+    /// - Parameter owned: the experts that this device computes; the others' contributions are left to others.
+    package init(
+        weights: WeightScope, configuration: GLMConfiguration, compute: Compute, owned: Range<Int>
+    ) throws(InputError) {
         self.compute = compute
+        self.owned = owned
         let hidden = configuration.hiddenSize
         router = try Router(weights: weights.scope("gate"), configuration: configuration, compute: compute)
         var experts: [GatedMLP] = []
         for expert in 0..<configuration.routedExpertCount {
+            guard owned.contains(expert) else {
+                weights.scope("experts.\(expert)").ignore(
+                    "gate_proj.weight", "up_proj.weight", "down_proj.weight")
+                continue
+            }
             experts.append(
                 try GatedMLP(
                     weights: weights.scope("experts.\(expert)"), hidden: hidden,
@@ -41,6 +52,7 @@ public struct MixtureOfExperts: Sendable {
         precondition(Set(experts.map(\.intermediate)).count <= 1, "experts of different widths")
         self.router = router
         self.experts = experts
+        owned = experts.indices
         self.shared = shared
         self.compute = compute
     }
@@ -54,7 +66,7 @@ public struct MixtureOfExperts: Sendable {
         let routing = router.route(first[0])
         trace?(.routing(layer: layer, logits: first[0], routing))
         compute.finished(.gate, layer: layer)
-        let order = ExpertOrder(routing, experts: experts.count)
+        let order = ExpertOrder(routing, experts: router.expertCount, owned: owned)
         let common = compute.siluMultiply(first[1])
         let (chosen, always) = runExperts(x, order, shared: Product(shared.down, of: common))
         compute.finished(.experts, layer: layer)
@@ -67,11 +79,12 @@ public struct MixtureOfExperts: Sendable {
         let inputs = x.rows(order.tokens)
         let width = experts.first?.intermediate ?? 0
         let (gateUp, _) = grouped(inputs, order, width: 2 * width, beside: []) { expert in
-            [(experts[expert].gate, 0), (experts[expert].up, width)]
+            let expert = experts[expert - owned.lowerBound]
+            return [(expert.gate, 0), (expert.up, width)]
         }
         let (chosen, common) = grouped(
             compute.siluMultiply(gateUp), order, width: x.width, beside: [shared]
-        ) { expert in [(experts[expert].down, 0)] }
+        ) { expert in [(experts[expert - owned.lowerBound].down, 0)] }
         return (chosen, common[0])
     }
 
@@ -113,8 +126,9 @@ public struct MixtureOfExperts: Sendable {
                         unsafe target.update(repeating: 0, count: width)
                         for slot in 0..<routing.perToken {
                             let pair = token * routing.perToken + slot
+                            guard let row = order.rowOfPair[pair] else { continue }
                             unsafe compute.kernels.addScaled(
-                                outputs + order.rowOfPair[pair] * width, factor: routing.weights[pair],
+                                outputs + row * width, factor: routing.weights[pair],
                                 count: width, into: target)
                         }
                         unsafe compute.kernels.add(
@@ -127,24 +141,24 @@ public struct MixtureOfExperts: Sendable {
     }
 }
 
-/// (token, expert) pairs sorted by expert, tokens in their order inside an expert.
+/// (token, expert) pairs of a device's experts, sorted by expert, tokens in their order inside an expert.
 struct ExpertOrder {
     /// Token of each sorted row.
     let tokens: [Int]
-    /// Sorted row of each pair in the routing's order.
-    let rowOfPair: [Int]
+    /// Sorted row of each pair in the routing's order; nil for an expert of another device.
+    let rowOfPair: [Int?]
     /// Experts that have work, with their sorted rows.
     let runs: [(expert: Int, rows: Range<Int>)]
 
-    init(_ routing: Routing, experts: Int) {
+    init(_ routing: Routing, experts: Int, owned: Range<Int>) {
         var first = [Int](repeating: 0, count: experts + 1)
-        for expert in routing.experts { first[Int(expert) + 1] += 1 }
+        for expert in routing.experts where owned.contains(Int(expert)) { first[Int(expert) + 1] += 1 }
         for expert in 0..<experts { first[expert + 1] += first[expert] }
         runs = (0..<experts).filter { first[$0] < first[$0 + 1] }.map { ($0, first[$0]..<first[$0 + 1]) }
         var next = first
-        var tokens = [Int](repeating: 0, count: routing.experts.count)
-        var rows = tokens
-        for (pair, expert) in routing.experts.enumerated() {
+        var tokens = [Int](repeating: 0, count: first[experts])
+        var rows = [Int?](repeating: nil, count: routing.experts.count)
+        for (pair, expert) in routing.experts.enumerated() where owned.contains(Int(expert)) {
             let row = next[Int(expert)]
             next[Int(expert)] += 1
             tokens[row] = pair / routing.perToken

@@ -10,6 +10,10 @@ package struct SequenceCache: Sendable {
     /// Tokens whose rows are complete in every layer.
     package private(set) var length = 0
     private var pages: [CachePage] = []
+    /// What stands for this cache on the other devices of a group; nil before its first forward pass there.
+    var replica: CacheReplica?
+    /// What was done to this cache since the last forward pass, for the other devices to do too.
+    var edits: [CacheEdit] = []
 
     package init(layout: CacheLayout) { self.layout = layout }
 
@@ -34,6 +38,7 @@ package struct SequenceCache: Sendable {
     /// Forgets all tokens from `length` on; whole pages behind them are given up.
     package mutating func truncate(to length: Int) {
         precondition((0...self.length).contains(length), "truncate to \(length) of \(self.length)")
+        if replica != nil { edits.append(.truncate(length)) }
         self.length = length
         let kept = (length + CacheLayout.pageTokens - 1) / CacheLayout.pageTokens
         pages.removeLast(pages.count - kept)

@@ -49,7 +49,7 @@ public struct SparseAttention: Sendable {
             scale: 1 / Float(nope + rope).squareRoot(), compute: compute)
     }
 
-    /// Reads `self_attn.*` of stored layer `layer`.
+    /// Reads `self_attn.*` of stored layer `layer`: all heads, or those that the scope gives this device.
     package init(
         weights: WeightScope, configuration: GLMConfiguration, layer: Int, options: NumericOptions,
         compute: Compute
@@ -69,9 +69,12 @@ public struct SparseAttention: Sendable {
                 weight: try weights.vector(name + ".weight", count: count),
                 epsilon: options.latentNormEpsilon, compute: compute)
         }
+        let queryUp = try linear("q_b_proj", shape.heads * (shape.nope + shape.rope), queryRank)
+        var own = shape
+        own.heads = queryUp.weight.rows / (shape.nope + shape.rope)
         try self.init(
             queryDown: linear("q_a_proj", queryRank, hidden), queryNorm: norm("q_a_layernorm", queryRank),
-            queryUp: linear("q_b_proj", shape.heads * (shape.nope + shape.rope), queryRank),
+            queryUp: queryUp,
             latentDown: linear("kv_a_proj_with_mqa", latentRank + shape.rope, hidden),
             latentNorm: norm("kv_a_layernorm", latentRank),
             latentUp: weights.matrix(
@@ -82,7 +85,7 @@ public struct SparseAttention: Sendable {
                     weights: weights.scope("indexer"), configuration: configuration,
                     policy: options.keySelection, compute: compute)
                 : nil,
-            shape: shape, compute: compute)
+            shape: own, compute: compute)
     }
 
     /// One layer's attention of the batch's rows, and the keys they attended to.

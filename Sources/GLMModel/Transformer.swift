@@ -1,5 +1,6 @@
 package import GLMFiles
 package import GLMKernels
+package import GLMParallel
 package import GLMTensor
 package import GLMWeights
 
@@ -12,19 +13,27 @@ package struct Transformer: Sendable {
     package let finalNorm: RMSNorm
     package let head: Linear
     package let rotary: RotaryEmbedding
+    private let device: Device
+    /// The tokens whose rows of embedding and head this device has.
+    private let vocabulary: Range<Int>
+    private let vocabularySize: Int
 
     /// Reads `model.*` of the trunk and `lm_head`.
     package init(
-        weights: WeightScope, configuration: GLMConfiguration, options: NumericOptions, compute: Compute
+        weights: WeightScope, configuration: GLMConfiguration, options: NumericOptions, compute: Compute,
+        device: Device
     ) throws(InputError) {
         let (vocabulary, hidden) = (configuration.vocabularySize, configuration.hiddenSize)
+        self.device = device
+        vocabularySize = vocabulary
+        self.vocabulary = device.plan.vocabulary(of: vocabulary)
         embedding = try weights.matrix("model.embed_tokens.weight", rows: vocabulary, columns: hidden)
         var layers: [DecoderLayer] = []
         for layer in 0..<configuration.layerCount {
             layers.append(
                 try DecoderLayer(
                     weights: weights.scope("model.layers.\(layer)"), configuration: configuration,
-                    layer: layer, options: options, compute: compute))
+                    layer: layer, options: options, compute: compute, device: device))
         }
         self.layers = layers
         finalNorm = RMSNorm(
@@ -63,10 +72,20 @@ package struct Transformer: Sendable {
 
     /// The embedding's rows of `tokens`, widened: `[tokens, hidden]`.
     package func embed(_ tokens: [Int32]) -> Tensor {
+        device.sum(ownRows(of: tokens), at: CollectiveSite(.embedding))
+    }
+
+    /// The logits of rows that went through the last norm, `[rows, vocabulary]`.
+    package func logits(_ hidden: Tensor) -> Tensor {
+        device.beside(head(hidden), at: CollectiveSite(.logits))
+    }
+
+    /// The embedding's rows of the tokens that this device has, zeros for the others.
+    private func ownRows(of tokens: [Int32]) -> Tensor {
         let width = embedding.columns
         let padded = (width + 15) / 16 * 16
         for token in tokens {
-            precondition((0..<embedding.rows).contains(Int(token)), "token \(token) of \(embedding.rows)")
+            precondition((0..<vocabularySize).contains(Int(token)), "token \(token) of \(vocabularySize)")
         }
         head.compute.profile?.add(
             Work(bytes: tokens.count * width * embedding.view.format.size, operations: 0))
@@ -74,8 +93,13 @@ package struct Transformer: Sendable {
             let panel = UnsafeMutablePointer<Float>.allocate(capacity: padded)
             defer { unsafe panel.deallocate() }
             for (index, token) in tokens.enumerated() {
+                guard vocabulary.contains(Int(token)) else {
+                    unsafe (rows + index * width).update(repeating: 0, count: width)
+                    continue
+                }
                 unsafe head.compute.kernels.decode(
-                    embedding.view, row: Int(token), columns: 0..<width, into: panel, stride: 16)
+                    embedding.view, row: Int(token) - vocabulary.lowerBound, columns: 0..<width, into: panel,
+                    stride: 16)
                 unsafe (rows + index * width).update(from: panel, count: width)
                 unsafe head.compute.store(rows + index * width, count: width)
             }
@@ -97,7 +121,7 @@ package struct Transformer: Sendable {
         let hidden = finalNorm(wanted.count == h.rowCount ? h : h.rows(wanted))
         defer { head.compute.finished(.head) }
         return ForwardOutput(
-            logits: head(scored.count == hidden.rowCount ? hidden : hidden.rows(scored)), hidden: hidden)
+            logits: logits(scored.count == hidden.rowCount ? hidden : hidden.rows(scored)), hidden: hidden)
     }
 }
 

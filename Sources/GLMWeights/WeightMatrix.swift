@@ -98,6 +98,19 @@ public struct WeightMatrix: @unchecked Sendable {
         return (0..<columns).map { view.value(index, $0) }
     }
 
+    /// A part of this matrix, over the same memory: FP8 blocks are still counted from the whole tensor's origin.
+    ///
+    /// - Precondition: the part lies inside.
+    package func part(_ part: MatrixPart) -> WeightMatrix {
+        WeightMatrix(self, view: view.rows(part.rows).columns(part.columns))
+    }
+
+    private init(_ whole: WeightMatrix, view: WeightView) {
+        self.view = view
+        storedType = whole.storedType
+        (weights, scales, widened) = (whole.weights, whole.scales, whole.widened)
+    }
+
     /// A matrix of F32, BF16 or F16.
     ///
     /// - Precondition: `tensor` has two dimensions.
@@ -155,6 +168,17 @@ public struct WeightMatrix: @unchecked Sendable {
         unsafe view = WeightView(
             format: .float8E4M3, base: try tensor.base(), rows: tensor.shape[0], columns: tensor.shape[1],
             scales: multipliers)
+    }
+}
+
+/// Which rows and columns of a matrix.
+package struct MatrixPart: Sendable, Equatable {
+    package var rows: Range<Int>
+    package var columns: Range<Int>
+
+    package init(rows: Range<Int>, columns: Range<Int>) {
+        self.rows = rows
+        self.columns = columns
     }
 }
 

@@ -19,17 +19,26 @@ package struct WeightScope: Sendable {
     private let block: BlockShape?
     private let checkpoint: Checkpoint
     private let record: ReadRecord
+    private let part: PartOfMatrix?
+
+    /// Which part of a matrix is wanted, by its full name, rows and columns.
+    package typealias PartOfMatrix = @Sendable (_ name: String, _ rows: Int, _ columns: Int) -> MatrixPart
 
     /// The scope of all names.
     ///
-    /// - Parameter block: `weight_block_size` of the configuration; nil when it has none: then an FP8 tensor is refused.
-    package init(_ checkpoint: Checkpoint, block: BlockShape?) {
+    /// - Parameters:
+    ///   - block: `weight_block_size` of the configuration; nil when it has none: then an FP8 tensor is refused.
+    ///   - part: which part of a matrix ``matrix(_:rows:columns:)`` gives; nil for all of each.
+    package init(_ checkpoint: Checkpoint, block: BlockShape?, part: PartOfMatrix? = nil) {
         self.init(
             prefix: "", block: block, checkpoint: checkpoint,
-            record: ReadRecord(count: checkpoint.tensors.count))
+            record: ReadRecord(count: checkpoint.tensors.count), part: part)
     }
 
-    private init(prefix: String, block: BlockShape?, checkpoint: Checkpoint, record: ReadRecord) {
+    private init(
+        prefix: String, block: BlockShape?, checkpoint: Checkpoint, record: ReadRecord, part: PartOfMatrix?
+    ) {
+        self.part = part
         self.prefix = prefix
         self.block = block
         self.checkpoint = checkpoint
@@ -38,14 +47,20 @@ package struct WeightScope: Sendable {
 
     /// The scope inside: names go on after `name` and a dot.
     package func scope(_ name: String) -> WeightScope {
-        WeightScope(prefix: fullName(name), block: block, checkpoint: checkpoint, record: record)
+        WeightScope(
+            prefix: fullName(name), block: block, checkpoint: checkpoint, record: record, part: part)
     }
 
-    /// The weight `name` of shape `[rows, columns]`.
+    /// The weight `name`, which the checkpoint has in shape `[rows, columns]`: all of it, or the part this scope gives.
     ///
     /// FP8 is decided by the stored type and the presence of `<name>_scale_inv`, never by a list of modules.
     /// - Throws: `badInput` naming the tensor, with the shape found and the shape expected.
     package func matrix(_ name: String, rows: Int, columns: Int) throws(InputError) -> WeightMatrix {
+        let whole = try wholeMatrix(name, rows: rows, columns: columns)
+        return part.map { whole.part($0(fullName(name), rows, columns)) } ?? whole
+    }
+
+    private func wholeMatrix(_ name: String, rows: Int, columns: Int) throws(InputError) -> WeightMatrix {
         guard let tensor = try take(name, shape: [rows, columns]) else {
             return WeightMatrix(missingRows: rows, columns: columns)
         }

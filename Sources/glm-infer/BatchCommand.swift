@@ -29,6 +29,7 @@ struct BatchCommand: AsyncParsableCommand {
         let prepared = try PreparedModel(model)
         let requests = try requests(prepared)
         let loaded = try await prepared.load()
+        defer { loaded.model.model.disband() }
         var running: [(request: BatchRequest, answer: Answer)] = []
         for request in requests {
             if running.count == parallel { try await finish(&running, loaded) }

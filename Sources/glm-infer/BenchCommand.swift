@@ -4,6 +4,7 @@ internal import GLMFiles
 internal import GLMInference
 internal import GLMKernels
 internal import GLMModel
+internal import GLMParallel
 
 /// `bench`: tokens per second, and how far they are from what the machine can do.
 struct BenchCommand: ParsableCommand {
@@ -54,12 +55,15 @@ struct BenchCommand: ParsableCommand {
     @Option(name: .long, help: "Format of the cache: float32, bfloat16 or fp8.")
     var kvCacheDtype = CacheType.float32
 
+    @OptionGroup var devices: DeviceArguments
+
     @OptionGroup var profiling: ProfileOptions
 
     func run() throws {
         let grid = try BenchmarkGrid(
             prompts: prompts, generations: generations, depths: depths,
-            threads: threads ?? "\(ThreadPool.availableProcessors)", parallel: parallel,
+            threads: threads ?? "\(devices.threads(nil) ?? ThreadPool.availableProcessors)",
+            parallel: parallel,
             repetitions: repetitions)
         guard let format = BenchmarkTable.Format(rawValue: output) else {
             throw InputError(.usage, subject: "--output", found: "'\(output)'", expected: "md, csv or json")
@@ -73,36 +77,49 @@ struct BenchCommand: ParsableCommand {
 
         let blas = OpenBLAS.find()
         let table = BenchmarkTable(format, subject: subject(inventory, directory, blas))
-        try Console.output(table.header)
+        guard grid.threads.count == 1 || devices.distributed == .threads else {
+            throw InputError(
+                .usage, subject: "--threads", found: "several numbers",
+                expected: "one, with --distributed mpi")
+        }
+        let shared = try devices.options()
+        if shared.isFirst { try Console.output(table.header) }
         let probe = MachineProbe(blas: blas, pool: ThreadPool(threads: grid.threads.max() ?? 1))
         var phases: [ProfileReport.Phase] = []
         var isFirst = true
         for threads in grid.threads {
             let profile = Profile()
-            let runner = try runner(directory, threads: threads, profile: profile, probe: probe)
+            let runner = try loadRunner(
+                directory, threads: threads, devices: shared, profile: profile, probe: probe)
             for test in grid.tests {
                 let result = runner.run(test, repetitions: grid.repetitions)
                 try Console.output(table.row(result, isFirst: isFirst))
                 isFirst = false
                 phases += named("\(test.name), \(threads) threads", ProfileReport(profile))
             }
+            if devices.areSeveral { Console.note(runner.traffic.table) }
+            runner.disband()
         }
+        guard shared.isFirst else { return }
         try Console.output(table.footer)
         try profiling.deliver(
             ProfileReport(phases: phases), title: "glm-infer bench: \(BenchCommand.name(of: directory))")
     }
 
-    private func runner(
-        _ directory: String, threads: Int, profile: Profile, probe: MachineProbe
+    private func loadRunner(
+        _ directory: String, threads: Int, devices: DeviceOptions, profile: Profile, probe: MachineProbe
     ) throws(InputError) -> BenchmarkRunner {
         var options = LoadOptions(
             threads: threads, gemm: gemm.backend, numerics: numerics.arithmetic,
             cacheFormat: kvCacheDtype.format)
         options.profile = profile
+        options.devices = devices
         let bar = ProgressBar()
         defer { bar.clear() }
         let model = try LanguageModel.load(
             directory: directory, options: options, progress: { bar.show($0) })
+        bar.clear()
+        model.followOthers()
         return BenchmarkRunner(model: model, profile: profile, probe: probe, chunk: chunk)
     }
 
@@ -127,7 +144,7 @@ struct BenchCommand: ParsableCommand {
                 ("instruction set", InstructionSet.selected.name),
                 ("SGEMM", blas.map { "\($0.library) (\($0.coreType))" } ?? "own product, no OpenBLAS found"),
                 ("matrix products", gemm.rawValue), ("numerics", numerics.rawValue),
-                ("cache", kvCacheDtype.rawValue), ("chunk", "\(chunk)"),
+                ("cache", kvCacheDtype.rawValue), ("chunk", "\(chunk)"), ("devices", "\(devices.tpSize)"),
                 ("glm-infer", ProgramVersion.number),
             ])
     }

@@ -63,8 +63,10 @@ struct ChatCommand: AsyncParsableCommand {
         let question = message.map { [ChatMessage(.user, $0)] } ?? []
         let first = history + (isAsked ? question : [ChatMessage(.user, "Hi")])
         try prepared.check(style.prompt(first, prepared.documents.tokenizer), sampling)
+        let loaded = try await prepared.load()
+        defer { loaded.model.model.disband() }
         var conversation = Conversation(
-            loaded: try await prepared.load(), sampling: sampling, style: style, verbose: model.verbose,
+            loaded: loaded, sampling: sampling, style: style, verbose: model.verbose,
             messages: history + question)
         guard isAsked else {
             try await talk(&conversation, interrupts)

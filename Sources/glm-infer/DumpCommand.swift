@@ -24,7 +24,9 @@ struct DumpCommand: ParsableCommand {
             bytes: bytes, source: source, specialTokens: .parse, limit: documents.contextSize)
         try GoldenDump.check(tokens, documents.configuration, contextSize: documents.contextSize)
         let dump = try GoldenDump(modelDirectory: documents.directory, options: documents.options)
+        dump.model.followOthers()
         try dump.write(prompt: tokens, to: out)
         Console.note("wrote the intermediates of \(tokens.count) tokens to \(out)\n")
+        dump.model.disband()
     }
 }

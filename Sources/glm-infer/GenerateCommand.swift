@@ -3,6 +3,7 @@ internal import GLMDecoding
 internal import GLMFiles
 internal import GLMInference
 internal import GLMKernels
+internal import GLMParallel
 internal import GLMText
 
 /// `generate`: continues a raw prompt.
@@ -29,7 +30,7 @@ struct GenerateCommand: AsyncParsableCommand {
         // What can be refused without weights is refused before they are read.
         let (bytes, source) = try prompt.load()
         let profile = profiling.isWanted ? Profile() : nil
-        let prepared = try PreparedModel(model, profile: profile)
+        let prepared = try PreparedModel(model, profile: profile, seed: sampling.seed?.seed)
         let tokens = try prepared.documents.tokenizer.encode(
             bytes: bytes, source: source, specialTokens: .parse, limit: prepared.documents.contextSize)
         try prepared.check(tokens, sampling)
@@ -40,13 +41,15 @@ struct GenerateCommand: AsyncParsableCommand {
         }
         let report = RunReport(
             summary: completion.summary, loading: loaded.loading, numerics: loaded.numerics,
-            cacheFormat: loaded.cacheFormat)
+            cacheFormat: loaded.cacheFormat, traffic: model.devices.areSeveral ? loaded.model.traffic : nil)
         if json {
             try Console.output(report.json(completion, prompt: tokens).text(.compact) + "\n")
         } else {
             if !completion.text.hasSuffix("\n") { try Console.output("\n") }
         }
         Console.note(report.line)
+        if let traffic = report.traffic { Console.note(traffic.table) }
+        loaded.model.model.disband()
         if let profile { try profiling.deliver(ProfileReport(profile), title: "glm-infer generate") }
     }
 }

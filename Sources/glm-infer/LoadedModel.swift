@@ -12,11 +12,13 @@ struct PreparedModel {
     private let reading: Duration
 
     /// Reads the small files of what `options` name; `profile` will receive the model's forward passes.
-    init(_ options: ModelOptions, profile: Profile? = nil) throws(InputError) {
+    ///
+    /// - Parameter seed: what the random draws begin with, where the answer has any.
+    init(_ options: ModelOptions, profile: Profile? = nil, seed: UInt64? = nil) throws(InputError) {
         let clock = ContinuousClock()
         let start = clock.now
         self.options = options
-        var loading = try options.loadOptions()
+        var loading = try options.loadOptions(seed: seed)
         loading.profile = profile
         documents = try ModelDocuments(directory: options.directory(), options: loading)
         reading = start.duration(to: clock.now)
@@ -48,6 +50,8 @@ struct PreparedModel {
         let bar = ProgressBar()
         defer { bar.clear() }
         let model = try await GLM.load(documents, progress: { bar.show($0) })
+        bar.clear()
+        model.model.followOthers()
         return LoadedModel(
             model: model, loading: reading + start.duration(to: clock.now),
             numerics: options.numerics.arithmetic, cacheFormat: options.kvCacheDtype.format)
@@ -78,14 +82,15 @@ extension ModelOptions {
     }
 
     /// The options of the library, checked.
-    func loadOptions() throws(InputError) -> LoadOptions {
-        var options = try ModelOptions.loadOptions(threads: threads)
+    func loadOptions(seed: UInt64?) throws(InputError) -> LoadOptions {
+        var options = try ModelOptions.loadOptions(threads: devices.threads(threads))
         options.contextSize = ctxSize
         options.lazy = lazy
         options.gemm = gemm.backend
         options.numerics = numerics.arithmetic
         options.cacheFormat = kvCacheDtype.format
         options.keySelection = keySelection.policy
+        options.devices = try devices.options(seed: seed)
         guard let epsilon = latentNormEps else { return options }
         guard epsilon > 0 && epsilon < 1 else {
             throw InputError(

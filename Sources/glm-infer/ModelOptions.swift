@@ -44,6 +44,8 @@ struct ModelOptions: ParsableArguments {
         help: "Do not read all weights before the first token, looking for FP8 codes that are not numbers.")
     var lazy = false
 
+    @OptionGroup var devices: DeviceArguments
+
     @Flag(name: .long, help: "Say more about what happens, on standard error.")
     var verbose = false
 }

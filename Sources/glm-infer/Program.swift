@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import GLMFiles
+internal import GLMMPI
 
 /// The root of the command line.
 struct Program: AsyncParsableCommand {
@@ -8,7 +9,7 @@ struct Program: AsyncParsableCommand {
         abstract: "Runs GLM-5 checkpoints on the CPU.",
         discussion: """
             Exit codes: 0 ok, 1 verify found a difference, 64 usage, 65 bad input, 66 no such file, 70 internal error, \
-            74 reading or writing failed.
+            74 reading or writing failed, or another device was lost.
             """,
         version: ProgramVersion.text,
         subcommands: [
@@ -36,6 +37,7 @@ struct Program: AsyncParsableCommand {
             case var asynchronous as any AsyncParsableCommand: try await asynchronous.run()
             default: try command.run()
             }
+            MPIProcess.leave()
         } catch let error as InputError {
             Console.complain(error.description)
             exit(withCode: ExitStatus(error).code)
@@ -48,7 +50,7 @@ struct Program: AsyncParsableCommand {
         exit(withCode: 0)
     }
 
-    private static func exit(withCode code: Int32) -> Never { exit(withError: ExitCode(code)) }
+    static func exit(withCode code: Int32) -> Never { exit(withError: ExitCode(code)) }
 }
 
 /// The exit codes of the command line, after `sysexits.h`.

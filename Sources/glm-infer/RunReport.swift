@@ -1,6 +1,7 @@
 internal import GLMFiles
 internal import GLMInference
 internal import GLMKernels
+internal import GLMParallel
 
 #if canImport(Glibc)
     internal import Glibc
@@ -19,6 +20,8 @@ struct RunReport {
     var numerics: ProductArithmetic
     /// How the caches were stored.
     var cacheFormat: CacheFormat
+    /// What the devices exchanged, when there are several.
+    var traffic: TrafficReport?
 
     /// The closing line on standard error.
     var line: String {
@@ -31,7 +34,8 @@ struct RunReport {
             """
     }
 
-    /// `{text, token_ids, prompt_token_ids, finish_reason, usage, numerics, kv_cache_dtype, timings}` and `more`.
+    /// `{text, token_ids, prompt_token_ids, finish_reason, usage, numerics, kv_cache_dtype, timings}` and `more`, and
+    /// `traffic` when several devices share the model.
     func json(_ completion: Completion, prompt: [Int32], more: [JSON.Member] = []) -> JSON {
         .object(
             [
@@ -43,7 +47,7 @@ struct RunReport {
                 JSON.Member("numerics", .string(numerics.rawValue)),
                 JSON.Member("kv_cache_dtype", .string(cacheFormat.rawValue)),
                 JSON.Member("timings", timings),
-            ] + more)
+            ] + (traffic.map { [JSON.Member("traffic", $0.json)] } ?? []) + more)
     }
 
     /// Tokens of prompt, answer, and both.

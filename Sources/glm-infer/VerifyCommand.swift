@@ -19,8 +19,11 @@ struct VerifyCommand: ParsableCommand {
     @Option(name: [.customShort("t"), .long], help: "Threads to compute with (default: one for each core).")
     var threads: Int?
 
+    @OptionGroup var devices: DeviceArguments
+
     func run() throws {
-        let options = try ModelOptions.loadOptions(threads: threads)
+        var options = try ModelOptions.loadOptions(threads: threads)
+        options.devices = try devices.options()
         let report = try GoldenVerifier(directory: golden).verify(options: options)
         try Console.output(VerifyCommand.table(report))
         if !report.passed { throw ExitCode(ExitStatus.difference.code) }

@@ -23,13 +23,11 @@ package struct EagleDrafter: Sendable {
     }
 
     private let model: LanguageModel
-    private let head: EagleHead
 
     /// nil for a model without an MTP layer.
     package init?(_ model: LanguageModel) {
-        guard let head = model.eagleHead else { return nil }
+        guard model.eagleHead != nil else { return nil }
         self.model = model
-        self.head = head
     }
 
     /// The state behind a prefill.
@@ -56,9 +54,9 @@ package struct EagleDrafter: Sendable {
     package func draft(steps: Int, _ states: inout [State]) -> [Draft] {
         precondition(steps >= 1, "\(steps) draft steps")
         var caches = states.map(\.cache)
-        var output = head(
+        var output = model.draft(
             states.map { EagleStep(tokens: $0.pendingTokens, hidden: $0.pendingHidden, logitRows: 1) },
-            caches: &caches, transformer: model.transformer)
+            caches: &caches)
         let lengths = caches.map(\.length)
         var drafts = states.map { _ in Draft(tokens: [], logits: Tensor(zeros: [0, output.logits.width])) }
         append(output, to: &drafts)
@@ -67,7 +65,7 @@ package struct EagleDrafter: Sendable {
                 let last = Tensor(shape: [1, output.hidden.width], values: Array(output.hidden.row(index)))
                 return EagleStep(tokens: drafts[index].tokens.suffix(1), hidden: last, logitRows: 1)
             }
-            output = head(rows, caches: &caches, transformer: model.transformer)
+            output = model.draft(rows, caches: &caches)
             append(output, to: &drafts)
         }
         for index in states.indices {

@@ -5,7 +5,7 @@ public import GLMModel
 /// Writes every intermediate of a prompt in the layout of the golden files, so that other implementations can
 /// compare themselves with this one, and `GoldenVerifier` finds equal bits.
 public struct GoldenDump: Sendable {
-    private let model: LanguageModel
+    package let model: LanguageModel
     private let modelDirectory: String
     private let options: LoadOptions
 

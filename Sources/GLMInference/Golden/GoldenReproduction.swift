@@ -64,13 +64,13 @@ package struct GoldenReproduction {
 
     /// The MTP layer on a sequence of its own: row i takes token i + 1 and the given hidden state at position i.
     package func nextToken(tokens: [Int32], previousHidden: Tensor) -> [String: GoldenArray] {
-        guard let head = model.eagleHead else { return [:] }
+        guard model.eagleHead != nil else { return [:] }
         var recorder = GoldenRecorder()
         var caches = [model.makeDraftCache()]
         let rows = tokens.count - 1
-        let output = head(
+        let output = model.draft(
             [EagleStep(tokens: Array(tokens.dropFirst()), hidden: previousHidden, logitRows: rows)],
-            caches: &caches, transformer: model.transformer, trace: { recorder.record($0) })
+            caches: &caches, trace: { recorder.record($0) })
         let width = model.configuration.hiddenSize
         let selected = GoldenRecorder.membership(recorder.selections, keys: rows)
         return [

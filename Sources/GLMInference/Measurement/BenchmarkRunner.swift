@@ -1,5 +1,6 @@
 package import GLMKernels
 package import GLMModel
+package import GLMParallel
 import GLMTensor
 
 /// Runs tests on a loaded model. The forward passes are those of `generate`; nothing but an argmax is added.
@@ -35,6 +36,12 @@ package struct BenchmarkRunner {
             repetitions: (0..<repetitions).map { _ in repetition(test, filled) })
     }
 
+    /// What the devices that share the model have exchanged so far.
+    package var traffic: TrafficReport { TrafficReport(devices: model.deviceReports().map(\.traffic)) }
+
+    /// Lets the other devices go; nothing can be run afterwards.
+    package func disband() { model.disband() }
+
     /// Caches as deep as the test asks.
     private func prepare(_ test: BenchmarkTest) -> [SequenceCache] {
         let (sequences, depth) =
@@ -60,14 +67,19 @@ package struct BenchmarkRunner {
 
     private func repetition(_ test: BenchmarkTest, _ filled: [SequenceCache]) -> BenchmarkResult.Repetition {
         var limits = LimitSampler(probe, model.compute)
-        let before = profile.work
+        let before = work
         let seconds =
             switch test {
             case .prefill(let tokens, _): prefill(prompt(tokens, sequence: 0), filled, &limits)
             case .decode(let tokens, _, _): decode(tokens, filled, &limits)
             }
         return BenchmarkResult.Repetition(
-            tokens: test.tokenCount, seconds: seconds, work: profile.work - before, limits: limits.limits)
+            tokens: test.tokenCount, seconds: seconds, work: work - before, limits: limits.limits)
+    }
+
+    /// What all devices have done so far, each byte and operation of each counted.
+    private var work: Work {
+        model.deviceReports().reduce(.none) { $0 + $1.work }
     }
 
     /// Seconds of the forward passes over `steps`.

@@ -1,0 +1,130 @@
+#if MPI
+    internal import CMPI
+    internal import GLMParallel
+
+    #if canImport(Glibc)
+        internal import Glibc
+    #elseif canImport(Musl)
+        internal import Musl
+    #else
+        internal import Darwin
+    #endif
+
+    /// A device that is a process of its own.
+    ///
+    /// Parts travel as messages from each rank to each other one: so it is known who is late, which no collective of MPI
+    /// tells. Whoever waits sleeps between two looks, because there may be fewer processors than processes.
+    final class MPIDevice: Communicator {
+        let rank: Int
+        let size: Int
+        private let timeout: Duration
+        private let state = State()
+
+        @safe
+        private final class State: @unchecked Sendable {
+            // One exchange at a time: guarded by the group's order of calls.
+            var exchanges = 0
+        }
+
+        init(rank: Int, size: Int, timeout: Duration) {
+            self.rank = rank
+            self.size = size
+            self.timeout = timeout
+        }
+
+        func exchange(
+            _ part: UnsafeBufferPointer<Float>, counts: [Int], _ collective: Collective,
+            at site: CollectiveSite,
+            _ body: ([UnsafeBufferPointer<Float>]) -> Void
+        ) throws(CollectiveFailure) {
+            precondition(
+                counts.count == size && part.count == counts[rank], "\(part.count) values, counts \(counts)")
+            // Messages of one pair arrive in order; the tag finds out ranks that do different things.
+            state.exchanges = (state.exchanges + 1) % 30_000
+            let memory = unsafe counts.map { unsafe UnsafeMutableBufferPointer<Float>.allocate(capacity: $0) }
+            defer { for rank in unsafe memory.indices { unsafe memory[rank].deallocate() } }
+            _ = unsafe memory[rank].initialize(from: part)
+            var messages: [Message] = []
+            for other in 0..<size where other != rank {
+                if counts[other] > 0 {
+                    unsafe messages.append(.receive(memory[other], from: other, tag: state.exchanges))
+                }
+                if counts[rank] > 0 {
+                    unsafe messages.append(.send(memory[rank], to: other, tag: state.exchanges))
+                }
+            }
+            defer { for message in messages { message.forget() } }
+            try wait(for: &messages, collective, at: site)
+            unsafe body(memory.map { unsafe UnsafeBufferPointer($0) })
+        }
+
+        func abort(_ failure: CollectiveFailure) {}
+
+        private func wait(
+            for messages: inout [Message], _ collective: Collective, at site: CollectiveSite
+        ) throws(CollectiveFailure) {
+            let start = ContinuousClock.now
+            var pause: UInt32 = 0
+            while true {
+                for index in messages.indices {
+                    let status = messages[index].look()
+                    guard status == 0 else {
+                        throw CollectiveFailure(
+                            .lost(rank: messages[index].other, found: "MPI error \(status)"), collective,
+                            at: site)
+                    }
+                }
+                let late = Set(messages.filter { !$0.isDone }.map(\.other)).sorted()
+                if pause == 0 { LastWords.prepare(rank: rank, collective, at: site, waitingFor: late) }
+                guard !late.isEmpty else { return }
+                if !site.isPatient && start.duration(to: .now) > timeout {
+                    throw CollectiveFailure(
+                        .late(ranks: late, seconds: timeout / .seconds(1)), collective, at: site)
+                }
+                // Microseconds: short at first, and never so long that it shows.
+                pause = min(pause * 3 / 2 + 10, site.isPatient ? 2000 : 200)
+                usleep(pause)
+            }
+        }
+    }
+
+    /// A message on its way.
+    @safe
+    private struct Message {
+        let other: Int
+        private(set) var isDone = false
+        private let request: UnsafeMutablePointer<MPI_Request>
+        private var status: Int32
+
+        private init(other: Int, _ start: (UnsafeMutablePointer<MPI_Request>) -> Int32) {
+            self.other = other
+            unsafe request = .allocate(capacity: 1)
+            status = unsafe start(request)
+        }
+
+        static func receive(_ memory: UnsafeMutableBufferPointer<Float>, from rank: Int, tag: Int) -> Message
+        {
+            unsafe Message(other: rank) { request in
+                unsafe glm_mpi_receive(
+                    memory.baseAddress, Int32(memory.count), Int32(rank), Int32(tag), request)
+            }
+        }
+
+        static func send(_ memory: UnsafeMutableBufferPointer<Float>, to rank: Int, tag: Int) -> Message {
+            unsafe Message(other: rank) { request in
+                unsafe glm_mpi_send(memory.baseAddress, Int32(memory.count), Int32(rank), Int32(tag), request)
+            }
+        }
+
+        /// 0, or what MPI calls the error.
+        mutating func look() -> Int32 {
+            guard status == 0, !isDone else { return status }
+            var done: Int32 = 0
+            status = unsafe glm_mpi_test(request, &done)
+            isDone = done != 0
+            return status
+        }
+
+        func forget() { unsafe request.deallocate() }
+    }
+#endif

@@ -1,0 +1,70 @@
+package import GLMFiles
+import GLMKernels
+import GLMParallel
+import GLMWeights
+
+extension LanguageModel {
+    /// Loads a folder in the released layout: `config.json` and safetensors.
+    ///
+    /// Weights stay in the mapped files. Unless `options.lazy`, every page is read once, which brings it into
+    /// memory and finds codes that are not numbers.
+    /// - Throws: `InputError` for anything missing, malformed, unsupported, or left over; for a layout of devices
+    ///   that does not divide the model.
+    package static func load(
+        directory: String, options: LoadOptions, progress: (@Sendable (LoadProgress) -> Void)? = nil
+    ) throws(InputError) -> LanguageModel {
+        let configuration = try GLMConfiguration.load(path: directory + "/config.json")
+        try options.checkNumerics(configuration)
+        try configuration.check(options.devices.layout)
+        let checkpoint = try Checkpoint.open(directory: directory)
+        let devices = options.devices.makeDevices()
+        if case .process = options.devices.transport, let device = devices.first {
+            Agreement(checkpoint: checkpoint, configuration: configuration, options: options).reach(device)
+        }
+        var models: [LanguageModel] = []
+        for device in devices {
+            models.append(
+                try LanguageModel(
+                    configuration: configuration, checkpoint: checkpoint, options: options,
+                    compute: options.compute(of: device), device: device))
+        }
+        // One device looks for all.
+        if !options.lazy, devices[0].rank == 0 {
+            let total = checkpoint.byteCount
+            let pool = models.count > 1 ? ThreadPool(threads: options.threads) : models[0].compute.pool
+            try checkpoint.scan(pool: pool) { done in
+                progress?(LoadProgress(completedBytes: done, totalBytes: total))
+            }
+        }
+        if case .process = options.devices.transport { devices[0].meet(at: CollectiveSite(.loaded)) }
+        for model in models.dropFirst() { startThread { model.follow() } }
+        return models[0]
+    }
+}
+
+extension DeviceOptions {
+    /// The devices that this process plays: all of a group of threads, or its own of a group of processes.
+    fileprivate func makeDevices() -> [Device] {
+        switch transport {
+        case .process(let communicator):
+            return [Device(communicator, plan: Partition(layout, rank: communicator.rank), failed: failed)]
+        case .threads where layout.tensor == 1: return [.single()]
+        case .threads:
+            let group = VirtualDevices(count: layout.tensor, timeout: timeout)
+            return (0..<layout.tensor).map {
+                Device(group.device($0), plan: Partition(layout, rank: $0), failed: failed)
+            }
+        }
+    }
+}
+
+extension LoadOptions {
+    /// The machine of one device: its share of the threads, and a profile of its own.
+    fileprivate func compute(of device: Device) throws(InputError) -> Compute {
+        var share = threads
+        if case .threads = devices.transport { share = max(1, threads / devices.layout.tensor) }
+        return Compute(
+            kernels: .table(instructionSet), pool: ThreadPool(threads: share), blas: try gemm.library(),
+            profile: device.rank == 0 ? profile : profile.map { _ in Profile() }, arithmetic: numerics)
+    }
+}
