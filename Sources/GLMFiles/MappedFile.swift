@@ -52,6 +52,11 @@ package final class MappedFile: @unchecked Sendable {
         guard let pages, pages != MAP_FAILED else {
             throw .system(errno, path: path, cannot: "map into memory")
         }
+        #if os(Linux)
+            // Where the file system can, a file that is not in memory yet is read into huge pages and mapped by them:
+            // a thousand times fewer page faults. Advice only.
+            madvise(pages, size, Int32(MADV_HUGEPAGE))
+        #endif
         return MappedFile(path: path, bytes: UnsafeRawBufferPointer(start: pages, count: size))
     }
 

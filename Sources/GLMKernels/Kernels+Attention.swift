@@ -2,8 +2,8 @@ import CVector
 
 /// Keys that are scored, or summed, together: their rows stay in the second-level cache while all heads pass.
 private let blockKeys = 64
-/// Columns of a panel of values.
-private let panelColumns = 64
+/// Columns of a value that one tile sums.
+private let tileColumns = 64
 
 extension Kernels {
     /// Latent attention of one query row over gathered cache rows, each head for itself:
@@ -23,123 +23,145 @@ extension Kernels {
         precondition(latentWidth <= width && width <= keys.width, "\(latentWidth) ≤ \(width) ≤ \(keys.width)")
         if heads <= 0 { return }
         if keys.count == 0 { return output.update(repeating: 0, count: heads * latentWidth) }
-        dots(query: query, heads: heads, width: width, keys: keys, range: 0..<keys.count, output: scratch)
-        for h in 0..<heads { softmax(scratch + h * keys.count, scale: scale, count: keys.count) }
-        weightedSum(scratch, heads: heads, latentWidth: latentWidth, keys: keys, output: output)
+        withUnsafeTemporaryAllocation(of: UnsafePointer<Float>.self, capacity: blockKeys) { rows in
+            guard let rows = rows.baseAddress else { return }
+            let block = RowBlock(keys: keys, rows: rows)
+            dots(query, heads: heads, width: width, block, output: scratch)
+            for h in 0..<heads { softmax(scratch + h * keys.count, scale: scale, count: keys.count) }
+            weightedSum(scratch, heads: heads, latentWidth: latentWidth, block, output: output)
+        }
     }
 
-    /// output[h, j] = q_h · key_j for j in `range`, row stride `keys.count`.
+    /// output[h, j] = q_h · key_j, row stride `keys.count`.
     private func dots(
-        query: UnsafePointer<Float>, heads: Int, width: Int, keys: KeyRows, range: Range<Int>,
+        _ query: UnsafePointer<Float>, heads: Int, width: Int, _ block: RowBlock,
         output: UnsafeMutablePointer<Float>
     ) {
-        withPacked(query: query, heads: heads, width: width) { packed, panel in
-            for start in stride(from: range.lowerBound, to: range.upperBound, by: 4) {
-                let end = min(range.upperBound, start + 4)
-                prefetchRows(keys, end..<min(range.upperBound, end + 4), width: width)
-                fillPanel(keys, start..<end, width: width, panel)
-                var job = packed
-                job.y = output + start
-                job.y_stride = keys.count
-                job.rows = end - start
-                runTiles(&job)
-            }
-        }
-    }
-
-    /// Rows that are gathered from anywhere are asked for before they are needed.
-    private func prefetchRows(_ keys: KeyRows, _ range: Range<Int>, width: Int) {
-        for index in range {
-            let row = UnsafeRawPointer(keys.row(index))
-            for line in stride(from: 0, to: width * 4, by: 64) { prefetch(row + line) }
-        }
-    }
-
-    /// Packs all query heads as the tokens of one tile job whose panel holds four keys.
-    func withPacked(
-        query: UnsafePointer<Float>, heads: Int, width: Int,
-        _ body: (tile_product, UnsafeMutablePointer<Float>) -> Void
-    ) {
-        let groups = max(1, (width + 15) / 16)
-        let floats = groups * 16 * (heads + 4)
-        withUnsafeTemporaryAllocation(byteCount: floats * 4, alignment: 64) { buffer in
-            guard let panel = buffer.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
-            let packed = panel + groups * 64
-            if width == 0 { panel.update(repeating: 0, count: floats) }
-            let tiles = (heads + tileWidth - 1) / tileWidth
-            var start = 0
-            for tile in 0..<tiles {
-                let count = tileTokens(heads, tiles, tile)
-                packTokens(
-                    query + start * width, width, count, width, packed + start * groups * 16, count * 16)
-                start += count
-            }
-            body(
-                tile_product(
-                    panel: panel, x: packed, groups: groups, block_groups: groups, start_group: 0,
-                    tokens: heads, tiles: tiles, sums: panel, y: panel, y_stride: 0, rows: 4, first: 1,
-                    last: 1), panel)
-        }
-    }
-
-    /// Up to four keys side by side; the last one again where fewer are left.
-    func fillPanel(_ keys: KeyRows, _ range: Range<Int>, width: Int, _ panel: UnsafeMutablePointer<Float>) {
-        for index in 0..<4 {
-            packTokens(
-                keys.row(min(range.lowerBound + index, range.upperBound - 1)), 0, 1, width,
-                panel + index * 16, 64)
-        }
-    }
-
-    /// output[h, c] = Σ_j weights[h, j] · key_j[c], j ascending.
-    private func weightedSum(
-        _ weights: UnsafePointer<Float>, heads: Int, latentWidth: Int, keys: KeyRows,
-        output: UnsafeMutablePointer<Float>
-    ) {
-        let floats = (blockKeys + heads) * panelColumns
-        withUnsafeTemporaryAllocation(byteCount: floats * 4, alignment: 64) { buffer in
-            guard let panel = buffer.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
-            let edge = panel + blockKeys * panelColumns
-            for start in stride(from: 0, to: keys.count, by: blockKeys) {
-                for column in stride(from: 0, to: latentWidth, by: panelColumns) {
-                    let count = min(panelColumns, latentWidth - column)
-                    let whole = count == panelColumns
-                    let block = start..<min(keys.count, start + blockKeys)
-                    fillValues(keys, block, column, count, panel)
-                    var job = transposed_tile(
-                        panel: panel, x: weights + start, x_stride: keys.count, rows: block.count,
-                        tokens: heads, y: output + column, y_stride: latentWidth, first: start == 0 ? 1 : 0)
-                    if whole {
-                        runTransposedTiles(&job)
-                    } else {
-                        job.y = edge
-                        job.y_stride = panelColumns
-                        runAtEdge(&job, columns: count, output + column, latentWidth)
+        let tail = width % 16, groups = width / 16
+        withUnsafeTemporaryAllocation(byteCount: (4 + heads) * 64, alignment: 64) { buffer in
+            guard let tails = buffer.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+            if tail > 0 { packTokens(query + groups * 16, width, heads, tail, tails + 64, heads * 16) }
+            for start in stride(from: 0, to: block.keys.count, by: blockKeys) {
+                let count = block.gather(start)
+                forEachHeadTile(heads) { first, tileHeads in
+                    for quad in stride(from: 0, to: count, by: 4) {
+                        if first == 0 { block.prefetch(start + quad + 4, width: width) }
+                        var job = block.tile(quad, count)
+                        if tail > 0 {
+                            packTails(job, groups * 16, tail, tails)
+                            job.row_tails = UnsafePointer(tails)
+                            job.query_tails = UnsafePointer(tails + 64 + first * 16)
+                        }
+                        job.query = query + first * width
+                        (job.query_stride, job.groups) = (width, groups)
+                        job.y = output + first * block.keys.count + start + quad
+                        runRowTile(&job, heads: tileHeads)
                     }
                 }
             }
         }
     }
 
-    /// The last columns, fewer than a panel: through a buffer, so that nothing beyond them is touched.
-    private func runAtEdge(
-        _ job: inout transposed_tile, columns: Int, _ output: UnsafeMutablePointer<Float>, _ stride: Int
-    ) {
-        for t in 0..<job.tokens {
-            (job.y + t * panelColumns).update(from: output + t * stride, count: columns)
-        }
-        runTransposedTiles(&job)
-        for t in 0..<job.tokens {
-            (output + t * stride).update(from: job.y + t * panelColumns, count: columns)
+    /// The last columns of four rows, fewer than 16, filled with zeros.
+    private func packTails(_ job: row_tile, _ column: Int, _ count: Int, _ tails: UnsafeMutablePointer<Float>)
+    {
+        packTokens(job.a + column, 0, 1, count, tails, 16)
+        packTokens(job.b + column, 0, 1, count, tails + 16, 16)
+        packTokens(job.c + column, 0, 1, count, tails + 32, 16)
+        packTokens(job.d + column, 0, 1, count, tails + 48, 16)
+    }
+
+    /// Heads in tiles of at most six, as even as can be.
+    private func forEachHeadTile(_ heads: Int, _ body: (_ first: Int, _ count: Int) -> Void) {
+        let tiles = (heads + tileWidth - 1) / tileWidth
+        var first = 0
+        for tile in 0..<tiles {
+            let count = tileTokens(heads, tiles, tile)
+            body(first, count)
+            first += count
         }
     }
 
-    private func fillValues(
-        _ keys: KeyRows, _ range: Range<Int>, _ column: Int, _ count: Int,
-        _ panel: UnsafeMutablePointer<Float>
+    /// output[h, c] = Σ_j weights[h, j] · key_j[c], j ascending.
+    private func weightedSum(
+        _ weights: UnsafePointer<Float>, heads: Int, latentWidth: Int, _ block: RowBlock,
+        output: UnsafeMutablePointer<Float>
     ) {
-        for j in range {
-            packTokens(keys.row(j) + column, 0, 1, count, panel + (j - range.lowerBound) * panelColumns, 16)
+        let whole = latentWidth / tileColumns * tileColumns, stride = block.keys.count
+        for start in Swift.stride(from: 0, to: stride, by: blockKeys) {
+            let count = block.gather(start)
+            for column in Swift.stride(from: 0, to: whole, by: tileColumns) {
+                forEachHeadTile(heads) { first, tileHeads in
+                    var job = value_tile(
+                        rows: UnsafePointer(block.rows), column: column, count: count,
+                        x: weights + first * stride + start, x_stride: stride,
+                        y: output + first * latentWidth + column, y_stride: latentWidth,
+                        first: start == 0 ? 1 : 0)
+                    runValueTile(&job, heads: tileHeads)
+                }
+            }
+            if whole < latentWidth {
+                sumEdge(
+                    weights + start, heads: heads, whole..<latentWidth, block, count: count,
+                    isFirst: start == 0, output: output)
+            }
+        }
+    }
+
+    /// The last columns, fewer than a tile: through buffers, so that nothing beyond them is touched.
+    private func sumEdge(
+        _ weights: UnsafePointer<Float>, heads: Int, _ columns: Range<Int>, _ block: RowBlock, count: Int,
+        isFirst: Bool, output: UnsafeMutablePointer<Float>
+    ) {
+        let width = columns.upperBound, part = columns.count
+        withUnsafeTemporaryAllocation(byteCount: (blockKeys + heads) * tileColumns * 4, alignment: 64) {
+            guard let panel = $0.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+            panel.update(repeating: 0, count: (count + heads) * tileColumns)
+            for j in 0..<count {
+                packTokens(block.rows[j] + columns.lowerBound, 0, 1, part, panel + j * tileColumns, 16)
+            }
+            let edge = panel + count * tileColumns
+            for h in 0..<heads {
+                (edge + h * tileColumns).update(from: output + h * width + columns.lowerBound, count: part)
+            }
+            var job = transposed_tile(
+                panel: panel, x: weights, x_stride: block.keys.count, rows: count, tokens: heads, y: edge,
+                y_stride: tileColumns, first: isFirst ? 1 : 0)
+            runTransposedTiles(&job)
+            for h in 0..<heads {
+                (output + h * width + columns.lowerBound).update(from: edge + h * tileColumns, count: part)
+            }
+        }
+    }
+}
+
+/// Where the gathered rows of one block lie.
+private struct RowBlock {
+    let keys: KeyRows
+    let rows: UnsafeMutablePointer<UnsafePointer<Float>>
+
+    /// Finds the rows from `start` on, a block of them at most; how many there are.
+    func gather(_ start: Int) -> Int {
+        let count = min(blockKeys, keys.count - start)
+        for index in 0..<count { rows[index] = keys.row(start + index) }
+        return count
+    }
+
+    /// Rows `quad` to `quad + 3` of the block; the last one again where fewer are left.
+    func tile(_ quad: Int, _ count: Int) -> row_tile {
+        let last = count - 1
+        return row_tile(
+            a: rows[quad], b: rows[min(quad + 1, last)], c: rows[min(quad + 2, last)],
+            d: rows[min(quad + 3, last)], query: rows[quad], query_stride: 0, groups: 0, row_tails: nil,
+            query_tails: nil, y: UnsafeMutablePointer(mutating: rows[quad]), y_stride: keys.count,
+            rows: min(4, count - quad))
+    }
+
+    /// Asks for four rows that are read next: gathered rows lie anywhere.
+    func prefetch(_ start: Int, width: Int) {
+        for index in start..<max(start, min(start + 4, keys.count)) {
+            let row = UnsafeRawPointer(keys.row(index))
+            for line in Swift.stride(from: 0, to: width * 4, by: 64) { CVector.prefetch(row + line) }
         }
     }
 }

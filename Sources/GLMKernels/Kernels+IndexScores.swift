@@ -1,63 +1,262 @@
 import CVector
 
+/// Keys that are scored together: half a page.
+private let blockKeys = 32
+
 extension Kernels {
     /// Scores of the lightning indexer for one query row: output[j] = Σ_h headWeights[h] · max(0, scale · q_h
-    /// · key_j) for j in `range`, h ascending.
+    /// · key_j) for j in `range`, h ascending; the dot runs along the key's elements, one accumulator for each
+    /// head and key.
     ///
     /// - Parameters:
-    ///   - query: `[heads, dim]`.
-    ///   - range: which of the gathered keys; `output` is indexed by the same j.
+    ///   - query: `[heads, dim]`, dim being the keys' width.
+    ///   - range: which of the keys; `output` is indexed by the same j.
     public func indexScores(
-        query: UnsafePointer<Float>, headWeights: UnsafePointer<Float>, heads: Int, dim: Int, scale: Float,
-        keys: KeyRows, range: Range<Int>, output: UnsafeMutablePointer<Float>
+        query: UnsafePointer<Float>, headWeights: UnsafePointer<Float>, heads: Int, scale: Float,
+        keys: KeyColumns, range: Range<Int>, output: UnsafeMutablePointer<Float>
     ) {
         precondition(
             range.lowerBound >= 0 && range.upperBound <= keys.count, "keys \(range) of \(keys.count)")
-        precondition(dim <= keys.width, "\(dim) ≤ \(keys.width)")
         if range.isEmpty { return }
-        withPacked(query: query, heads: heads, width: dim) { packed, panel in
-            withUnsafeTemporaryAllocation(of: Float.self, capacity: heads * 4 + 4) { dots in
-                guard let dots = dots.baseAddress else { return }
-                for start in stride(from: range.lowerBound, to: range.upperBound, by: 4) {
-                    let end = min(range.upperBound, start + 4)
-                    fillPanel(keys, start..<end, width: dim, panel)
-                    var job = packed
-                    job.y = dots
-                    job.y_stride = 4
-                    runTiles(&job)
-                    let scores = dots + heads * 4
-                    combine(dots, headWeights, heads, scale, scores)
-                    (output + start).update(from: scores, count: end - start)
+        let dim = keys.row.latent
+        let decodes = keys.row.format != .float32
+        let floats = blockKeys + (decodes ? blockKeys * dim : 0)
+        withUnsafeTemporaryAllocation(byteCount: floats * 4, alignment: 64) { buffer in
+            guard let scores = buffer.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+            let panel = scores + blockKeys
+            var job = index_block(
+                panel: panel, stride: blockKeys, query: query, weights: headWeights, heads: heads, dim: dim,
+                scale: scale, scores: scores, next: panel)
+            var start = range.lowerBound / blockKeys * blockKeys
+            while start < range.upperBound {
+                let page = keys.pages[start / KeyColumns.pageKeys]
+                let slot = start % KeyColumns.pageKeys
+                if decodes {
+                    decodeColumns(page, keys.row, slot: slot, panel)
+                } else {
+                    job.panel = page.assumingMemoryBound(to: Float.self) + slot
+                    job.stride = KeyColumns.pageKeys
+                    job.next = next(keys, start + blockKeys) ?? job.panel
                 }
+                run(&job)
+                let low = max(start, range.lowerBound), high = min(start + blockKeys, range.upperBound)
+                (output + low).update(from: scores + (low - start), count: high - low)
+                start += blockKeys
             }
         }
     }
 
+    /// Where the keys from `start` on lie in a page of floats; nil behind the last.
+    private func next(_ keys: KeyColumns, _ start: Int) -> UnsafePointer<Float>? {
+        guard start < keys.count else { return nil }
+        return keys.pages[start / KeyColumns.pageKeys].assumingMemoryBound(to: Float.self)
+            + start % KeyColumns.pageKeys
+    }
+
     @inline(never)
-    private func combine(
-        _ dots: UnsafePointer<Float>, _ weights: UnsafePointer<Float>, _ heads: Int, _ scale: Float,
-        _ scores: UnsafeMutablePointer<Float>
-    ) {
+    private func run(_ job: UnsafePointer<index_block>) {
         switch level {
-        case .avx512: index_combine_avx512(dots, weights, heads, scale, scores)
-        case .avx2: index_combine_avx2(dots, weights, heads, scale, scores)
-        case .baseline: index_combine_baseline(dots, weights, heads, scale, scores)
+        case .avx512: index_scores_avx512(job)
+        case .avx2: index_scores_avx2(job)
+        case .baseline: index_scores_baseline(job)
+        }
+    }
+
+    /// The 32 keys from `slot` on as floats.
+    @inline(never)
+    private func decodeColumns(
+        _ page: UnsafeRawPointer, _ row: CacheRow, slot: Int, _ panel: UnsafeMutablePointer<Float>
+    ) {
+        let codes = page + row.columnOffset(0, slot: slot), dim = row.latent
+        let scales = page + row.columnScaleOffset(0, slot: slot)
+        switch (level, row.format) {
+        case (.avx512, .fp8): decode_columns_fp8_avx512(codes, dim, scales, CacheRow.block, panel)
+        case (.avx2, .fp8): decode_columns_fp8_avx2(codes, dim, scales, CacheRow.block, panel)
+        case (.baseline, .fp8): decode_columns_fp8_baseline(codes, dim, scales, CacheRow.block, panel)
+        case (.avx512, _): decode_columns_bf16_avx512(codes, dim, nil, dim, panel)
+        case (.avx2, _): decode_columns_bf16_avx2(codes, dim, nil, dim, panel)
+        case (.baseline, _): decode_columns_bf16_baseline(codes, dim, nil, dim, panel)
         }
     }
 }
 
-@c @implementation
-func index_combine_baseline(
-    _ dots: UnsafePointer<Float>, _ weights: UnsafePointer<Float>, _ heads: Int, _ scale: Float,
-    _ scores: UnsafeMutablePointer<Float>
-) {
-    let factor = f32x4_all(scale), zero = f32x4_all(0)
-    var score = zero
-    var h = 0
-    while h < heads {
-        let value = f32x4_larger(f32x4_multiply(f32x4_load(dots + h &* 4), factor), zero)
-        score = f32x4_multiply_add(f32x4_all(weights[h]), value, score)
-        h &+= 1
+/// Dots of one head with 32 keys.
+private struct KeySums {
+    var low = f32x16_all(0), high = f32x16_all(0)
+
+    @inline(__always)
+    init() {}
+
+    @inline(__always)
+    mutating func add(_ query: UnsafePointer<Float>, _ low: f32x16, _ high: f32x16) {
+        let element = f32x16_all(query[0])
+        self.low = f32x16_multiply_add(element, low, self.low)
+        self.high = f32x16_multiply_add(element, high, self.high)
     }
-    f32x4_store(scores, score)
+
+    /// scores + weight · max(0, scale · dot)
+    @inline(__always)
+    func combine(_ weight: Float, _ scale: Float, _ scores: inout KeySums) {
+        let factor = f32x16_all(scale), zero = f32x16_all(0), w = f32x16_all(weight)
+        scores.low = f32x16_multiply_add(
+            w, f32x16_larger(f32x16_multiply(low, factor), zero), scores.low)
+        scores.high = f32x16_multiply_add(
+            w, f32x16_larger(f32x16_multiply(high, factor), zero), scores.high)
+    }
+}
+
+/// `heads` heads, a literal from 1 to 8, by 32 keys: 16 accumulators of 32 registers.
+@inline(__always)
+private func wideHeads(_ job: index_block, _ first: Int, _ heads: Int, _ scores: inout KeySums) {
+    var s0 = KeySums(), s1 = KeySums(), s2 = KeySums(), s3 = KeySums()
+    var s4 = KeySums(), s5 = KeySums(), s6 = KeySums(), s7 = KeySums()
+    var panel = job.panel, next = job.next
+    var query = job.query + first &* job.dim
+    let end = query + job.dim, stride = job.dim
+    while query < end {
+        if first == 0 {
+            prefetch(next)
+            prefetch(next + 16)
+            next += job.stride
+        }
+        let low = f32x16_load(panel), high = f32x16_load(panel + 16)
+        s0.add(query, low, high)
+        if heads > 1 { s1.add(query + stride, low, high) }
+        if heads > 2 { s2.add(query + 2 &* stride, low, high) }
+        if heads > 3 { s3.add(query + 3 &* stride, low, high) }
+        if heads > 4 { s4.add(query + 4 &* stride, low, high) }
+        if heads > 5 { s5.add(query + 5 &* stride, low, high) }
+        if heads > 6 { s6.add(query + 6 &* stride, low, high) }
+        if heads > 7 { s7.add(query + 7 &* stride, low, high) }
+        panel += job.stride
+        query += 1
+    }
+    let w = job.weights + first
+    s0.combine(w[0], job.scale, &scores)
+    if heads > 1 { s1.combine(w[1], job.scale, &scores) }
+    if heads > 2 { s2.combine(w[2], job.scale, &scores) }
+    if heads > 3 { s3.combine(w[3], job.scale, &scores) }
+    if heads > 4 { s4.combine(w[4], job.scale, &scores) }
+    if heads > 5 { s5.combine(w[5], job.scale, &scores) }
+    if heads > 6 { s6.combine(w[6], job.scale, &scores) }
+    if heads > 7 { s7.combine(w[7], job.scale, &scores) }
+}
+
+@c @implementation
+func index_scores_wide(_ job: UnsafePointer<index_block>) {
+    let job = job.pointee
+    var scores = KeySums()
+    var head = 0
+    while head < job.heads {
+        let left = job.heads &- head
+        if left >= 8 {
+            wideHeads(job, head, 8, &scores)
+            head &+= 8
+        } else if left >= 4 {
+            wideHeads(job, head, 4, &scores)
+            head &+= 4
+        } else {
+            wideHeads(job, head, 1, &scores)
+            head &+= 1
+        }
+    }
+    f32x16_store(job.scores, scores.low)
+    f32x16_store(job.scores + 16, scores.high)
+}
+
+/// Up to 4 heads by 16 keys, each sum in two halves: 8 of the 16 registers of AVX2.
+@inline(__always)
+private func narrowHeads(
+    _ job: index_block, _ first: Int, _ key: Int, _ heads: Int, _ scores: inout f32x16
+) {
+    let zero = f32x16_all(0), factor = f32x16_all(job.scale)
+    var a = zero, b = zero, c = zero, d = zero
+    var panel = job.panel + key
+    var query = job.query + first &* job.dim
+    let end = query + job.dim, stride = job.dim
+    while query < end {
+        let keys = f32x16_load(panel)
+        a = f32x16_multiply_add(f32x16_all(query[0]), keys, a)
+        if heads > 1 { b = f32x16_multiply_add(f32x16_all(query[stride]), keys, b) }
+        if heads > 2 { c = f32x16_multiply_add(f32x16_all(query[2 &* stride]), keys, c) }
+        if heads > 3 { d = f32x16_multiply_add(f32x16_all(query[3 &* stride]), keys, d) }
+        panel += job.stride
+        query += 1
+    }
+    let w = job.weights + first
+    scores = f32x16_multiply_add(
+        f32x16_all(w[0]), f32x16_larger(f32x16_multiply(a, factor), zero), scores)
+    if heads > 1 {
+        scores = f32x16_multiply_add(
+            f32x16_all(w[1]), f32x16_larger(f32x16_multiply(b, factor), zero), scores)
+    }
+    if heads > 2 {
+        scores = f32x16_multiply_add(
+            f32x16_all(w[2]), f32x16_larger(f32x16_multiply(c, factor), zero), scores)
+    }
+    if heads > 3 {
+        scores = f32x16_multiply_add(
+            f32x16_all(w[3]), f32x16_larger(f32x16_multiply(d, factor), zero), scores)
+    }
+}
+
+@c @implementation
+func index_scores_baseline(_ job: UnsafePointer<index_block>) {
+    let job = job.pointee
+    var key = 0
+    while key < blockKeys {
+        var scores = f32x16_all(0)
+        var head = 0
+        while head < job.heads {
+            if job.heads &- head >= 4 {
+                narrowHeads(job, head, key, 4, &scores)
+                head &+= 4
+            } else {
+                narrowHeads(job, head, key, 1, &scores)
+                head &+= 1
+            }
+        }
+        f32x16_store(job.scores + key, scores)
+        key &+= 16
+    }
+}
+
+@c @implementation
+func decode_columns_bf16_baseline(
+    _ codes: UnsafeRawPointer, _ dim: Int, _ scales: UnsafeRawPointer?, _ block: Int,
+    _ panel: UnsafeMutablePointer<Float>
+) {
+    var from = codes
+    var to = panel
+    let end = panel + dim &* blockKeys
+    while to < end {
+        f32x16_store(to, f32x16_load_weights(from, 1))
+        f32x16_store(to + 16, f32x16_load_weights(from + 32, 1))
+        from += KeyColumns.pageKeys &* 2
+        to += blockKeys
+    }
+}
+
+@c @implementation
+func decode_columns_fp8_baseline(
+    _ codes: UnsafeRawPointer, _ dim: Int, _ scales: UnsafeRawPointer?, _ block: Int,
+    _ panel: UnsafeMutablePointer<Float>
+) {
+    guard var scale = scales else { return }
+    let power = f32x16_all(0x1p120)
+    var from = codes
+    var to = panel
+    let end = panel + dim &* blockKeys
+    while to < end {
+        let last = min(end, to + block &* blockKeys)
+        let low = f32x16_multiply(f32x16_load(scale), power)
+        let high = f32x16_multiply(f32x16_load(scale + 64), power)
+        while to < last {
+            f32x16_store(to, f32x16_multiply(f32x16_load_weights(from, 2), low))
+            f32x16_store(to + 16, f32x16_multiply(f32x16_load_weights(from + 16, 2), high))
+            from += KeyColumns.pageKeys
+            to += blockKeys
+        }
+        scale += KeyColumns.pageKeys &* 4
+    }
 }

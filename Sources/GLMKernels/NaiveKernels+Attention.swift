@@ -21,14 +21,22 @@ extension NaiveKernels {
 
     /// The twin of `Kernels.indexScores`.
     public func indexScores(
-        query: UnsafePointer<Float>, headWeights: UnsafePointer<Float>, heads: Int, dim: Int, scale: Float,
-        keys: KeyRows, range: Range<Int>, output: UnsafeMutablePointer<Float>
+        query: UnsafePointer<Float>, headWeights: UnsafePointer<Float>, heads: Int, scale: Float,
+        keys: KeyColumns, range: Range<Int>, output: UnsafeMutablePointer<Float>
     ) {
+        let dim = keys.row.latent
+        var key = [Float](repeating: 0, count: dim)
         for j in range {
-            let key = keys.row(j)
+            let (page, slot) = j.quotientAndRemainder(dividingBy: KeyColumns.pageKeys)
+            key.withUnsafeMutableBufferPointer { key in
+                guard let key = key.baseAddress else { return }
+                Kernels.table(.baseline).loadColumn(keys.pages[page], as: keys.row, slot: slot, into: key)
+            }
             var score: Float = 0
             for h in 0..<heads {
-                let value = scale * dot(dim, { query[h * dim + $0] }, { key[$0] })
+                var dot: Float = 0
+                for d in 0..<dim { dot = multiplyAdd(query[h * dim + d], key[d], dot) }
+                let value = scale * dot
                 score = multiplyAdd(headWeights[h], value > 0 ? value : 0, score)
             }
             output[j] = score

@@ -3,8 +3,8 @@ package import GLMKernels
 /// Where a page of the cache keeps what for each layer.
 ///
 /// A page holds 64 tokens of *all* layers: for each stored layer the attention rows `[64, C + R]` (latent,
-/// then rotated rope key), and for layers with an indexer the index keys `[64, J]`, each row in the cache's
-/// format.
+/// then rotated rope key), and for layers with an indexer the index keys turned on their side, `[J, 64]`
+/// (`KeyColumns`), all in the cache's format.
 package struct CacheLayout: Sendable, Equatable {
     /// Tokens a page holds.
     package static let pageTokens = KeyRows.pageTokens

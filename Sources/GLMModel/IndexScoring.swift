@@ -61,12 +61,27 @@ public struct IndexScoring: Sendable {
         precondition(keys.width == dimension, "keys of width \(keys.width), expected \(dimension)")
         precondition(
             visible.allSatisfy { $0 <= keys.rowCount }, "rows that see more than \(keys.rowCount) keys")
-        unsafe keys.values.withUnsafeBufferPointer { rows in
-            guard let base = rows.baseAddress else { return }
+        let row = CacheRow(.float32, latent: dimension)
+        let pageKeys = KeyColumns.pageKeys
+        let pageCount = (keys.rowCount + pageKeys - 1) / pageKeys
+        var pages = Tensor(zeros: [pageCount, dimension * pageKeys])
+        unsafe pages.values.withUnsafeMutableBufferPointer { pages in
+            guard let base = UnsafeMutableRawPointer(pages.baseAddress) else { return }
+            let addresses = unsafe (0..<pageCount).map {
+                unsafe UnsafeRawPointer(base + $0 * pageKeys * row.bytes)
+            }
+            for key in 0..<keys.rowCount {
+                let (page, slot) = key.quotientAndRemainder(dividingBy: pageKeys)
+                unsafe Array(keys.row(key)).withUnsafeBufferPointer {
+                    guard let elements = $0.baseAddress else { return }
+                    unsafe compute.kernels.storeColumn(
+                        elements, as: row, page: base + page * pageKeys * row.bytes, slot: slot)
+                }
+            }
             body(
-                IndexKeys(
-                    rows: unsafe CachedRows(floats: base, count: keys.rowCount, width: dimension),
-                    sequenceOfRow: [Int](repeating: 0, count: visible.count), visible: visible))
+                unsafe IndexKeys(
+                    row: row, pages: [addresses], sequenceOfRow: [Int](repeating: 0, count: visible.count),
+                    visible: visible))
         }
     }
 
@@ -115,7 +130,7 @@ public struct IndexScoring: Sendable {
                 longest[keys.sequenceOfRow[row]] ?? 0, keys.visible[row])
         }
         return Work(
-            bytes: longest.values.reduce(0, +) * keys.rows.row.bytes,
+            bytes: longest.values.reduce(0, +) * keys.row.bytes,
             operations: 2 * pairs * heads * dimension)
     }
 
@@ -152,14 +167,13 @@ public struct IndexScoring: Sendable {
                 compute.pool.parallel(work.count) { item in
                     let (index, range) = work[item]
                     let row = rows[index]
-                    unsafe keys.rows.withKeys(
-                        ofSequence: keys.sequenceOfRow[row], positions: nil, range: range,
-                        kernels: compute.kernels
-                    ) { view, part in
+                    unsafe keys.pages[keys.sequenceOfRow[row]].withUnsafeBufferPointer { pages in
+                        guard let pages = pages.baseAddress else { return }
                         unsafe compute.kernels.indexScores(
                             query: query + row * heads * dimension, headWeights: weight + row * heads,
-                            heads: heads, dim: dimension, scale: scale, keys: view, range: part,
-                            output: scores + (offsets[index] + range.lowerBound - part.lowerBound))
+                            heads: heads, scale: scale,
+                            keys: KeyColumns(pages: pages, row: keys.row, count: range.upperBound),
+                            range: range, output: scores + offsets[index])
                     }
                 }
             }
@@ -168,23 +182,27 @@ public struct IndexScoring: Sendable {
 }
 
 /// The index keys the rows of a batch see, where the caches keep them.
+@safe
 package struct IndexKeys {
-    /// The layer's index keys of each sequence.
-    let rows: CachedRows
+    /// What a key is.
+    let row: CacheRow
+    /// For each sequence, where its pages hold the layer's keys.
+    fileprivate let pages: [[UnsafeRawPointer]]
     let sequenceOfRow: [Int]
     /// How many keys each row sees.
     let visible: [Int]
 
-    init(rows: CachedRows, sequenceOfRow: [Int], visible: [Int]) {
-        self.rows = rows
+    init(row: CacheRow, pages: [[UnsafeRawPointer]], sequenceOfRow: [Int], visible: [Int]) {
+        self.row = row
+        unsafe self.pages = unsafe pages
         self.sequenceOfRow = sequenceOfRow
         self.visible = visible
     }
 
     init(layer: Int, batch: RaggedBatch, caches: [SequenceCache]) {
-        let row = caches.first?.layout.indexRow ?? CacheRow(.float32, latent: 0)
-        self.init(
-            rows: unsafe CachedRows(row, pages: caches.map { unsafe $0.indexPages(layer: layer) }),
+        unsafe self.init(
+            row: caches.first?.layout.indexRow ?? CacheRow(.float32, latent: 0),
+            pages: caches.map { unsafe $0.indexPages(layer: layer) },
             sequenceOfRow: batch.segmentOfRow, visible: batch.visibleKeys)
     }
 }

@@ -14,6 +14,8 @@ package struct SequenceCache: Sendable {
     var replica: CacheReplica?
     /// What was done to this cache since the last forward pass, for the other devices to do too.
     var edits: [CacheEdit] = []
+    /// Claimed together with the pages in use, and not used yet.
+    private var spare: [CachePage] = []
 
     package init(layout: CacheLayout) { self.layout = layout }
 
@@ -25,7 +27,21 @@ package struct SequenceCache: Sendable {
         let tokens = CacheLayout.pageTokens
         for page in (length / tokens)..<max(length / tokens, pages.count)
         where !isKnownUniquelyReferenced(&pages[page]) { pages[page] = pages[page].copy() }
-        while pages.count * tokens < length + count { pages.append(CachePage(bytes: layout.pageBytes)) }
+        while pages.count * tokens < length + count { pages.append(claimPage()) }
+    }
+
+    /// A page of zeros that no other cache can see.
+    private mutating func claimPage() -> CachePage {
+        while var page = spare.popLast() {
+            // A copy of this cache may have been left with the same spare pages.
+            guard isKnownUniquelyReferenced(&page) else { continue }
+            page.clear()
+            return page
+        }
+        spare = CachePage.several(bytes: layout.pageBytes)
+        guard let page = spare.popLast() else { preconditionFailure("no page was claimed") }
+        page.clear()
+        return page
     }
 
     /// Declares the rows of `count` more tokens complete.
@@ -48,16 +64,16 @@ package struct SequenceCache: Sendable {
     package func store(
         _ row: UnsafePointer<Float>, attentionOf layer: Int, position: Int, kernels: Kernels
     ) {
-        let target = unsafe place(layout.attentionOffsets[layer], layout.attentionRow, position)
-        unsafe kernels.store(row, as: layout.attentionRow, to: target)
+        unsafe kernels.store(row, as: layout.attentionRow, to: attentionPlace(layer, position))
     }
 
     /// Writes the index key `[J]` of a token in a layer with an indexer.
     package func store(
         _ key: UnsafePointer<Float>, indexKeyOf layer: Int, position: Int, kernels: Kernels
     ) {
-        let target = unsafe place(indexOffset(layer), layout.indexRow, position)
-        unsafe kernels.store(key, as: layout.indexRow, to: target)
+        let (page, slot) = place(position)
+        unsafe kernels.storeColumn(
+            key, as: layout.indexRow, page: pages[page].storage + indexOffset(layer), slot: slot)
     }
 
     private func indexOffset(_ layer: Int) -> Int {
@@ -67,10 +83,15 @@ package struct SequenceCache: Sendable {
         return offset
     }
 
-    private func place(_ offset: Int, _ row: CacheRow, _ position: Int) -> UnsafeMutableRawPointer {
+    private func place(_ position: Int) -> (page: Int, slot: Int) {
         let (page, slot) = position.quotientAndRemainder(dividingBy: CacheLayout.pageTokens)
         precondition(page < pages.count, "position \(position) is not reserved")
-        return unsafe pages[page].storage + offset + slot * row.bytes
+        return (page, slot)
+    }
+
+    private func attentionPlace(_ layer: Int, _ position: Int) -> UnsafeMutableRawPointer {
+        let (page, slot) = place(position)
+        return unsafe pages[page].storage + layout.attentionOffsets[layer] + slot * layout.attentionRow.bytes
     }
 
     /// Where each page keeps the attention rows of a layer.
@@ -87,23 +108,32 @@ package struct SequenceCache: Sendable {
 
     /// The first `length` attention rows of a layer, columns `range`, as floats: `[length, range.count]`.
     package func attentionRows(layer: Int, columns range: Range<Int>) -> [Float] {
-        rows(layout.attentionOffsets[layer], layout.attentionRow, range)
+        let row = layout.attentionRow
+        return unsafe rows(width: row.decodedStride, columns: range) { position, target in
+            // Every level decodes to the same bits: an element is one multiplication.
+            unsafe Kernels.table(.baseline).load(attentionPlace(layer, position), as: row, into: target)
+        }
     }
 
     /// The first `length` index keys of a layer, as floats: `[length, J]`.
     package func indexRows(layer: Int) -> [Float] {
-        rows(indexOffset(layer), layout.indexRow, 0..<layout.indexRow.width)
+        let (row, offset) = (layout.indexRow, indexOffset(layer))
+        return unsafe rows(width: row.latent, columns: 0..<row.latent) { position, target in
+            let (page, slot) = place(position)
+            unsafe Kernels.table(.baseline).loadColumn(
+                pages[page].storage + offset, as: row, slot: slot, into: target)
+        }
     }
 
-    private func rows(_ offset: Int, _ row: CacheRow, _ columns: Range<Int>) -> [Float] {
+    private func rows(
+        width: Int, columns: Range<Int>, _ read: (Int, UnsafeMutablePointer<Float>) -> Void
+    ) -> [Float] {
         var values: [Float] = []
-        var decoded = [Float](repeating: 0, count: row.decodedStride)
+        var decoded = [Float](repeating: 0, count: width)
         for position in 0..<length {
             unsafe decoded.withUnsafeMutableBufferPointer { decoded in
                 guard let decoded = decoded.baseAddress else { return }
-                // Every level decodes to the same bits: an element is one multiplication.
-                unsafe Kernels.table(.baseline).load(
-                    place(offset, row, position), as: row, into: decoded)
+                unsafe read(position, decoded)
             }
             values.append(contentsOf: decoded[columns])
         }
@@ -115,20 +145,32 @@ package struct SequenceCache: Sendable {
 /// readers.
 @safe
 private final class CachePage: @unchecked Sendable {
+    /// Bytes claimed at once, so that pages lie on huge pages.
+    private static let slab = 1 << 24
+
     let storage: UnsafeMutableRawPointer
     private let bytes: Int
+    private let memory: LargeMemory
 
-    init(bytes: Int) {
+    private init(_ memory: LargeMemory, offset: Int, bytes: Int) {
+        self.memory = memory
         self.bytes = bytes
-        unsafe storage = .allocate(byteCount: bytes, alignment: 64)
-        _ = unsafe storage.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
+        unsafe storage = memory.base + offset
     }
 
+    /// One page, or some that share a slab, for large pages; none of them is touched. At least one.
+    static func several(bytes: Int) -> [CachePage] {
+        let count = bytes < slab / 256 ? 1 : max(1, slab / bytes)
+        let stride = (bytes + 63) / 64 * 64
+        let memory = LargeMemory(bytes: count * stride)
+        return (0..<count).reversed().map { CachePage(memory, offset: $0 * stride, bytes: bytes) }
+    }
+
+    func clear() { _ = unsafe storage.initializeMemory(as: UInt8.self, repeating: 0, count: bytes) }
+
     func copy() -> CachePage {
-        let page = CachePage(bytes: bytes)
+        let page = CachePage(LargeMemory(bytes: bytes), offset: 0, bytes: bytes)
         unsafe page.storage.copyMemory(from: storage, byteCount: bytes)
         return page
     }
-
-    deinit { unsafe storage.deallocate() }
 }

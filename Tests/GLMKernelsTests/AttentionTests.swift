@@ -117,33 +117,96 @@ func attentionOverNothingIsZero(level: InstructionSet) throws {
     #expect(output == [Float](repeating: 0, count: 12))
 }
 
-@Test(arguments: levels, [(1, 1, 1), (3, 17, 7), (32, 128, 130), (8, 9, 65), (7, 130, 129)])
-func indexScoresEqualTheirTwin(level: InstructionSet, shape: (heads: Int, dim: Int, count: Int)) throws {
-    let rows = try PagedRows(count: shape.count, width: shape.dim, seed: 9)
-    let keys = KeyRows(pages: rows.pages, width: shape.dim, count: shape.count)
-    let query = try activations(shape.heads * shape.dim), weights = try activations(shape.heads)
-    let score = { (ranges: [Range<Int>], output: UnsafeMutablePointer<Float>) in
-        for range in ranges {
-            Kernels.table(level).indexScores(
-                query: query.floats, headWeights: weights.floats, heads: shape.heads, dim: shape.dim,
-                scale: 0.2, keys: keys, range: range, output: output)
+/// Keys in pages turned on their side.
+private final class PagedColumns {
+    let row: CacheRow
+    let pages: UnsafeMutablePointer<UnsafeRawPointer>
+    /// The keys as they were before they were stored, `[count, dim]`.
+    let keys: [Float]
+    private let owners: [GuardedBytes]
+
+    init(count: Int, dim: Int, format: CacheFormat, seed: UInt64) throws {
+        row = CacheRow(format, latent: dim)
+        let source = try activations(count * dim, seed: seed)
+        keys = (0..<count * dim).map { source.floats[$0] }
+        var owners: [GuardedBytes] = []
+        for _ in 0..<(count + 63) / 64 { owners.append(try GuardedBytes(count: 64 * row.bytes)) }
+        pages = .allocate(capacity: owners.count)
+        for (index, owner) in owners.enumerated() {
+            (pages + index).initialize(to: UnsafeRawPointer(owner.base))
+        }
+        self.owners = owners
+        for key in 0..<count {
+            Kernels.table(.baseline).storeColumn(
+                source.floats + key * dim, as: row, page: owners[key / 64].base, slot: key % 64)
         }
     }
-    let whole = try results(shape.count) { score([0..<shape.count], $0) }
-    let twin = try results(shape.count) {
-        NaiveKernels(level).indexScores(
-            query: query.floats, headWeights: weights.floats, heads: shape.heads, dim: shape.dim, scale: 0.2,
-            keys: keys, range: 0..<shape.count, output: $0)
-    }
-    #expect(bits(whole) == bits(twin))
-    let cut = shape.count / 3
-    #expect(try bits(results(shape.count) { score([0..<cut, cut..<shape.count], $0) }) == bits(whole))
-    // Negative control: without the rectifier the scores differ.
-    let plain = (0..<shape.count).map { j in
-        (0..<shape.heads).reduce(Float(0)) { sum, h in
-            sum + weights.floats[h] * 0.2
-                * (0..<shape.dim).reduce(0) { $0 + query.floats[h * shape.dim + $1] * keys.row(j)[$1] }
+
+    deinit { pages.deallocate() }
+}
+
+private let indexShapes = [(1, 1, 1), (3, 17, 7), (32, 128, 130), (8, 9, 65), (7, 130, 129), (13, 256, 97)]
+
+@Test(arguments: levels, CacheFormat.allCases)
+func indexScoresEqualTheirTwin(level: InstructionSet, format: CacheFormat) throws {
+    for (heads, dim, count) in indexShapes {
+        let stored = try PagedColumns(count: count, dim: dim, format: format, seed: 9)
+        let columns = KeyColumns(pages: stored.pages, row: stored.row, count: count)
+        let query = try activations(heads * dim), weights = try activations(heads)
+        let score = { (ranges: [Range<Int>], output: UnsafeMutablePointer<Float>) in
+            for range in ranges {
+                Kernels.table(level).indexScores(
+                    query: query.floats, headWeights: weights.floats, heads: heads, scale: 0.2,
+                    keys: columns, range: range, output: output)
+            }
         }
+        let whole = try results(count) { score([0..<count], $0) }
+        let twin = try results(count) {
+            NaiveKernels(level).indexScores(
+                query: query.floats, headWeights: weights.floats, heads: heads, scale: 0.2, keys: columns,
+                range: 0..<count, output: $0)
+        }
+        #expect(bits(whole) == bits(twin))
+        // Any cut of the keys gives the same.
+        let cut = count / 3
+        #expect(try bits(results(count) { score([0..<cut, cut..<count], $0) }) == bits(whole))
+        // Negative control: without the rectifier the scores differ.
+        let plain = (0..<count).map { j in
+            (0..<heads).reduce(Float(0)) { sum, h in
+                sum + weights.floats[h] * 0.2
+                    * (0..<dim).reduce(0) { $0 + query.floats[h * dim + $1] * stored.keys[j * dim + $1] }
+            }
+        }
+        if heads > 1 { #expect(zip(plain, whole).contains { abs($0 - $1) > 1e-3 }) }
     }
-    if shape.heads > 1 { #expect(zip(plain, whole).contains { abs($0 - $1) > 1e-3 }) }
+}
+
+@Test(arguments: CacheFormat.allCases)
+func columnsKeepWhatRowsKeep(format: CacheFormat) throws {
+    let dim = 130, count = 70
+    let stored = try PagedColumns(count: count, dim: dim, format: format, seed: 4)
+    let kernels = Kernels.table(.baseline)
+    let row = try GuardedBytes(count: stored.row.bytes)
+    let source = try activations(dim)
+    for key in [0, 1, 63, 64, 69] {
+        for d in 0..<dim { source.floats[d] = stored.keys[key * dim + d] }
+        kernels.store(source.floats, as: stored.row, to: row.base)
+        let expected = try results(stored.row.decodedStride) {
+            kernels.load(row.base, as: stored.row, into: $0)
+        }
+        let found = try results(dim) {
+            kernels.loadColumn(stored.pages[key / 64], as: stored.row, slot: key % 64, into: $0)
+        }
+        #expect(bits(found) == bits(Array(expected.prefix(dim))))
+    }
+    // A copied key is the key; its neighbour is not.
+    let copy = try GuardedBytes(count: 64 * stored.row.bytes)
+    kernels.copyColumn(as: stored.row, from: stored.pages[1], slot: 5, to: copy.base, slot: 60)
+    let moved = try results(dim) { kernels.loadColumn(copy.base, as: stored.row, slot: 60, into: $0) }
+    let original = try results(dim) { kernels.loadColumn(stored.pages[1], as: stored.row, slot: 5, into: $0) }
+    let neighbour = try results(dim) {
+        kernels.loadColumn(stored.pages[1], as: stored.row, slot: 4, into: $0)
+    }
+    #expect(bits(moved) == bits(original))
+    #expect(bits(moved) != bits(neighbour))
 }

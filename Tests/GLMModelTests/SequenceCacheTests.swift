@@ -76,4 +76,32 @@ import Testing
             #expect(cache.pageCount == (cache.length + 63) / 64)
         }
     }
+
+    /// Large pages are claimed several at a time; copies never hand out the same one twice.
+    @Test func copiesDoNotShareSparePages() throws {
+        let layout = CacheLayout(latentRank: 512, ropeDimension: 64, indexWidth: 128, format: .float32)
+        var first = SequenceCache(layout: layout)
+        first.reserve(64)
+        var second = first
+        first.advance(64)
+        second.advance(64)
+        first.reserve(64)
+        second.reserve(64)
+        let rows = [[Float](repeating: 1, count: 576), [Float](repeating: 2, count: 576)]
+        for (index, cache) in [first, second].enumerated() {
+            rows[index].withUnsafeBufferPointer { row in
+                guard let row = row.baseAddress else { return }
+                cache.store(row, attentionOf: 0, position: 64, kernels: .table(.baseline))
+            }
+        }
+        first.advance(1)
+        second.advance(1)
+        #expect(first.attentionRows(layer: 0, columns: 0..<1).last == 1)
+        #expect(second.attentionRows(layer: 0, columns: 0..<1).last == 2)
+        // A page that was used and given up comes back empty.
+        first.truncate(to: 64)
+        first.reserve(64)
+        first.advance(64)
+        #expect(first.attentionRows(layer: 0, columns: 0..<1)[64...].allSatisfy { $0 == 0 })
+    }
 }

@@ -44,7 +44,11 @@ package enum AttentionCases {
     }
 
     private static func scores(_ engine: KernelCase.Engine, keys: Int) -> KernelCase {
-        let rows = KeyRows(pages: pages(tokens: keys, width: indexWidth), width: indexWidth, count: keys)
+        let raw = UnsafeMutablePointer<UnsafeRawPointer>.allocate(capacity: keys / pageTokens)
+        for page in 0..<keys / pageTokens {
+            (raw + page).initialize(to: UnsafeRawPointer(floats(pageTokens * indexWidth)))
+        }
+        let rows = KeyColumns(pages: raw, row: CacheRow(.float32, latent: indexWidth), count: keys)
         let query = floats(indexHeads * indexWidth), weights = floats(indexHeads), output = floats(keys)
         let work = Work(bytes: keys * indexWidth * 4, operations: 2 * keys * indexHeads * indexWidth)
         let call: () -> Void =
@@ -52,13 +56,13 @@ package enum AttentionCases {
             case .level(let level):
                 {
                     Kernels.table(level).indexScores(
-                        query: query, headWeights: weights, heads: indexHeads, dim: indexWidth, scale: 0.1,
+                        query: query, headWeights: weights, heads: indexHeads, scale: 0.1,
                         keys: rows, range: 0..<keys, output: output)
                 }
             default:
                 {
                     NaiveKernels(.best).indexScores(
-                        query: query, headWeights: weights, heads: indexHeads, dim: indexWidth, scale: 0.1,
+                        query: query, headWeights: weights, heads: indexHeads, scale: 0.1,
                         keys: rows, range: 0..<keys, output: output)
                 }
             }

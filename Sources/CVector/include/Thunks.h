@@ -134,9 +134,65 @@ typedef struct {
 } transposed_tile;
 TILE_KERNEL(transposed_tiles, (const transposed_tile *job), (job))
 
-// score[i] = sum over h of weights[h] * max(0, scale * dots[h][i]) for four keys.
-KERNEL(index_combine, (const float *dots, const float *weights, long heads, float scale, float *scores),
-       (dots, weights, heads, scale, scores))
+// Scores of the 32 keys of half a page: scores[i] = sum over h of weights[h] * max(0, scale * (sum over d of
+// query[h * dim + d] * panel[d * stride + i])), d and h ascending, one accumulator for each head and key.
+typedef struct {
+    const float *panel;       // element d of key i at panel[d * stride + i]
+    long stride;
+    const float *query;       // [heads][dim]
+    const float *weights;     // [heads]
+    long heads, dim;
+    float scale;
+    float *scores;
+    const float *next;        // the panel that is read after this one, asked for meanwhile
+} index_block;
+TILE_KERNEL(index_scores, (const index_block *job), (job))
+
+// 32 keys of `dim` codes in rows of 64 as floats in rows of 32; `scales` (FP8) are theirs for the first
+// `block` codes, 64 floats further on for the next.
+#define DECODE_COLUMNS(name)                                                                                  \
+    KERNEL(name, (const void *codes, long dim, const void *_Nullable scales, long block, float *panel),      \
+           (codes, dim, scales, block, panel))
+DECODE_COLUMNS(decode_columns_bf16)
+DECODE_COLUMNS(decode_columns_fp8)
+
+// Up to four gathered rows by some query heads: y[head * y_stride + i] = q_head . row_i over `groups` groups of 16 and, where
+// there is one, a last group that lies apart, filled with zeros.
+typedef struct {
+    const float *a, *b, *c, *d; // the last row again where fewer are left
+    const float *query;         // row stride `query_stride`
+    long query_stride, groups;
+    const float *_Nullable row_tails;   // [4][16]
+    const float *_Nullable query_tails; // [heads][16]
+    float *y;
+    long y_stride, rows;        // rows to store, 1 to 4
+} row_tile;
+#define ROW_TILE(heads) TILE_KERNEL(row_tile##heads, (const row_tile *job), (job))
+ROW_TILE(1)
+ROW_TILE(2)
+ROW_TILE(3)
+ROW_TILE(4)
+ROW_TILE(5)
+ROW_TILE(6)
+
+// y[head * y_stride + c] += sum over j of x[head * x_stride + j] * rows[j][c] for 64 columns, j ascending; starts
+// from zero when `first`.
+typedef struct {
+    const float *_Nonnull const *_Nonnull rows;
+    long column, count;
+    const float *x;
+    long x_stride;
+    float *y;
+    long y_stride;
+    int32_t first;
+} value_tile;
+#define VALUE_TILE(heads) TILE_KERNEL(value_tile##heads, (const value_tile *job), (job))
+VALUE_TILE(1)
+VALUE_TILE(2)
+VALUE_TILE(3)
+VALUE_TILE(4)
+VALUE_TILE(5)
+VALUE_TILE(6)
 
 // Row by row.
 KERNEL(rms_norm, (const float *x, const float *weight, float epsilon, long count, float *output),
