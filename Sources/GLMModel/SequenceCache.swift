@@ -57,6 +57,8 @@ package struct SequenceCache: Sendable {
         if replica != nil { edits.append(.truncate(length)) }
         self.length = length
         let kept = (length + CacheLayout.pageTokens - 1) / CacheLayout.pageTokens
+        // A single page is likely to be wanted again: speculation goes back and forth over its border.
+        if pages.count == kept + 1, let last = pages.last { spare.append(last) }
         pages.removeLast(pages.count - kept)
     }
 
