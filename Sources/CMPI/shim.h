@@ -6,6 +6,9 @@
 #define MPICH_SKIP_MPICXX 1
 #include <mpi.h>
 
+// A request: a pointer or a number.
+typedef struct { MPI_Request request; } glm_mpi_message;
+
 // Starts MPI for calls from any thread; errors are returned from then on. 0, or what MPI calls its error.
 static inline int glm_mpi_start(void) {
     int running = 0, level = 0, status = MPI_Initialized(&running);
@@ -35,16 +38,16 @@ static inline int glm_mpi_size(void) {
     return size;
 }
 
-static inline int glm_mpi_send(const float *values, int count, int rank, int tag, MPI_Request *request) {
-    return MPI_Isend(values, count, MPI_FLOAT, rank, tag, MPI_COMM_WORLD, request);
+static inline int glm_mpi_send(const float *values, int count, int rank, int tag, glm_mpi_message *message) {
+    return MPI_Isend(values, count, MPI_FLOAT, rank, tag, MPI_COMM_WORLD, &message->request);
 }
 
-static inline int glm_mpi_receive(float *values, int count, int rank, int tag, MPI_Request *request) {
-    return MPI_Irecv(values, count, MPI_FLOAT, rank, tag, MPI_COMM_WORLD, request);
+static inline int glm_mpi_receive(float *values, int count, int rank, int tag, glm_mpi_message *message) {
+    return MPI_Irecv(values, count, MPI_FLOAT, rank, tag, MPI_COMM_WORLD, &message->request);
 }
 
-static inline int glm_mpi_test(MPI_Request *request, int *done) {
-    return MPI_Test(request, done, MPI_STATUS_IGNORE);
+static inline int glm_mpi_test(glm_mpi_message *message, int *done) {
+    return MPI_Test(&message->request, done, MPI_STATUS_IGNORE);
 }
 
 static inline int glm_mpi_finish(void) { return MPI_Finalize(); }

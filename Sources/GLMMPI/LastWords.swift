@@ -28,7 +28,7 @@
         /// From now on SIGTERM ends the process with its last words.
         static func speakWhenTerminated() {
             unsafe line.length.pointee = 0
-            _ = unsafe signal(SIGTERM) { _ in
+            _ = signal(SIGTERM) { _ in
                 _ = unsafe write(STDERR_FILENO, LastWords.line.text, LastWords.line.length.pointee)
                 _exit(74)
             }

@@ -41,7 +41,7 @@
                 counts.count == size && part.count == counts[rank], "\(part.count) values, counts \(counts)")
             // Messages of one pair arrive in order; the tag finds out ranks that do different things.
             state.exchanges = (state.exchanges + 1) % 30_000
-            let memory = unsafe counts.map { unsafe UnsafeMutableBufferPointer<Float>.allocate(capacity: $0) }
+            let memory = unsafe counts.map { UnsafeMutableBufferPointer<Float>.allocate(capacity: $0) }
             defer { for rank in unsafe memory.indices { unsafe memory[rank].deallocate() } }
             _ = unsafe memory[rank].initialize(from: part)
             var messages: [Message] = []
@@ -55,7 +55,7 @@
             }
             defer { for message in messages { message.forget() } }
             try wait(for: &messages, collective, at: site)
-            unsafe body(memory.map { unsafe UnsafeBufferPointer($0) })
+            unsafe body(memory.map { UnsafeBufferPointer($0) })
         }
 
         func abort(_ failure: CollectiveFailure) {}
@@ -93,10 +93,10 @@
     private struct Message {
         let other: Int
         private(set) var isDone = false
-        private let request: UnsafeMutablePointer<MPI_Request>
+        private let request: UnsafeMutablePointer<glm_mpi_message>
         private var status: Int32
 
-        private init(other: Int, _ start: (UnsafeMutablePointer<MPI_Request>) -> Int32) {
+        private init(other: Int, _ start: (UnsafeMutablePointer<glm_mpi_message>) -> Int32) {
             self.other = other
             unsafe request = .allocate(capacity: 1)
             status = unsafe start(request)
