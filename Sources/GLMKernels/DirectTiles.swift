@@ -7,11 +7,11 @@ import CVector
 /// every use, so the branches vanish.
 @inline(__always)
 private func wideBody(_ format: Int32, _ size: Int, _ tokens: Int, _ job: direct_tile) {
-    var row = 0
-    while row < job.rows {
+    var row = job.first
+    let end = job.first &+ job.count
+    while row < end {
         var w = Quad(job, row)
         var x = job.x
-        var ahead = job.ahead + row &* job.row_bytes
         var tile = WideTile()
         var cursor = ScaleCursor(format == 2 ? job.scales : nil, block: job.block, phase: job.phase)
         var k = 0
@@ -19,13 +19,7 @@ private func wideBody(_ format: Int32, _ size: Int, _ tokens: Int, _ job: direct
             let scale = cursor.scale
             let end = cursor.end(k, job.columns)
             while k < end {
-                prefetch(ahead)
-                prefetch(ahead + 64)
-                if job.lines > 2 {
-                    prefetch(ahead + 128)
-                    prefetch(ahead + 192)
-                }
-                ahead += job.lines &* 64
+                w.prefetchAfter(job.ahead, job.streams)
                 tile.add(w.vectors(format, 0, scale), x, 16, tokens)
                 if size <= 2 {
                     tile.add(w.vectors(format, 16 &* size, scale), x + tokens &* 16, 16, tokens)
@@ -39,8 +33,8 @@ private func wideBody(_ format: Int32, _ size: Int, _ tokens: Int, _ job: direct
                 k &+= 64 / size
             }
         }
-        tile.store(job.y + row, job.y_stride, job.rows &- row, tokens)
-        row &+= 4
+        tile.scatter(job.y, job.y_stride, row, step: job.step, end: job.rows, tokens)
+        row &+= 1
     }
 }
 
@@ -52,9 +46,9 @@ private struct Quad {
     init(_ job: direct_tile, _ row: Int) {
         let last = job.rows &- 1
         a = job.weights + row &* job.row_bytes
-        b = job.weights + min(row &+ 1, last) &* job.row_bytes
-        c = job.weights + min(row &+ 2, last) &* job.row_bytes
-        d = job.weights + min(row &+ 3, last) &* job.row_bytes
+        b = job.weights + min(row &+ job.step, last) &* job.row_bytes
+        c = job.weights + min(row &+ 2 &* job.step, last) &* job.row_bytes
+        d = job.weights + min(row &+ 3 &* job.step, last) &* job.row_bytes
     }
 
     @inline(__always)
@@ -63,6 +57,19 @@ private struct Quad {
         b += bytes
         c += bytes
         d += bytes
+    }
+
+    /// Asks for what follows in the rows that `streams` names.
+    @inline(__always)
+    func prefetchAfter(_ distance: Int, _ streams: Int32) {
+        if streams < 2 {
+            prefetch(a + distance)
+            prefetch(b + distance)
+        }
+        if streams & 1 == 0 {
+            prefetch(c + distance)
+            prefetch(d + distance)
+        }
     }
 
     /// 16 weights of each row as exact floats, `offset` bytes on.
@@ -98,26 +105,29 @@ private struct NarrowTile {
         b2 = f32x16_multiply_add(b, x2, b2)
     }
 
+    /// `step` elements lie between the two rows; 0 for one row alone.
     @inline(__always)
-    func store(_ y: UnsafeMutablePointer<Float>, _ stride: Int, _ rows: Int, _ tokens: Int) {
+    func store(_ y: UnsafeMutablePointer<Float>, _ stride: Int, _ step: Int, _ tokens: Int) {
         y[0] = f32x16_sum(a0)
         y[stride] = f32x16_sum(a1)
         if tokens > 2 { y[2 &* stride] = f32x16_sum(a2) }
-        if rows < 2 { return }
-        y[1] = f32x16_sum(b0)
-        y[stride &+ 1] = f32x16_sum(b1)
-        if tokens > 2 { y[2 &* stride &+ 1] = f32x16_sum(b2) }
+        if step == 0 { return }
+        y[step] = f32x16_sum(b0)
+        y[stride &+ step] = f32x16_sum(b1)
+        if tokens > 2 { y[2 &* stride &+ step] = f32x16_sum(b2) }
     }
 }
 
 /// The same as `wideBody`, two rows at a time.
 @inline(__always)
 private func narrowBody(_ format: Int32, _ size: Int, _ tokens: Int, _ job: direct_tile) {
-    var row = 0
-    while row < job.rows {
+    var index = 0
+    while index < 2 &* job.count {
+        let row = job.first &+ index / 2 &+ (index & 1) &* 2 &* job.step
+        index &+= 1
+        if row >= job.rows { continue }
         let a = job.weights + row &* job.row_bytes
-        let b = job.weights + min(row &+ 1, job.rows &- 1) &* job.row_bytes
-        let ahead = job.ahead + row &* job.row_bytes
+        let b = job.weights + min(row &+ job.step, job.rows &- 1) &* job.row_bytes
         var tile = NarrowTile()
         var cursor = ScaleCursor(format == 2 ? job.scales : nil, block: job.block, phase: job.phase)
         var k = 0
@@ -126,9 +136,9 @@ private func narrowBody(_ format: Int32, _ size: Int, _ tokens: Int, _ job: dire
             let end = cursor.end(k, job.columns)
             while k < end {
                 let offset = k &* size
-                if job.ahead != job.weights && offset & 63 == 0 {
-                    prefetch(ahead + 2 &* offset)
-                    prefetch(ahead + (2 &* offset &+ 64))
+                if job.streams < 2 && offset & 63 == 0 {
+                    prefetch(a + (offset &+ job.ahead))
+                    prefetch(b + (offset &+ job.ahead))
                 }
                 tile.add(
                     weights(format, a + offset, scale), weights(format, b + offset, scale),
@@ -136,8 +146,7 @@ private func narrowBody(_ format: Int32, _ size: Int, _ tokens: Int, _ job: dire
                 k &+= 16
             }
         }
-        tile.store(job.y + row, job.y_stride, job.rows &- row, tokens)
-        row &+= 2
+        tile.store(job.y + row, job.y_stride, row &+ job.step < job.rows ? job.step : 0, tokens)
     }
 }
 
@@ -230,7 +239,7 @@ extension Kernels {
             }
             part.x += count * 16
             part.y += count * part.y_stride
-            part.ahead = part.weights
+            part.streams = 3
         }
     }
 }

@@ -1,7 +1,11 @@
 import CVector
 
-/// Bytes of weights between what is read and what is asked for, at least.
-private let prefetchDistance = 16384
+/// Bytes that prefetching runs ahead in each of four streams.
+private let streamDistance = 1024
+/// The same, at least, where four neighbouring rows are read side by side.
+private let neighbourDistance = 16384
+/// Rows of more bytes than this are streams of their own.
+private let shortRow = 8192
 
 extension WeightView {
     /// Whether rows and stretches with one scale are whole lines of 64 bytes.
@@ -22,18 +26,20 @@ extension Kernels {
 
     /// A block of tokens, tile by tile over four rows at a time; FP8 rows go in stretches that share their
     /// scales.
+    ///
+    /// When one tile takes all tokens, memory binds: short rows are taken a quarter of the stretch apart, since
+    /// four streams keep more requests under way than one.
     func directProduct(
         _ w: WeightView, rows: Range<Int>, _ packed: PackedTokens, _ block: Range<Int>,
         y: UnsafeMutablePointer<Float>, yStride: Int
     ) {
-        let tiles = (block.count + tileWidth - 1) / tileWidth
         let rowBytes = w.rowStride * w.format.size
-        // Whole fours of rows, so that the second pass can ask for what the first has left out.
-        let ahead = (prefetchDistance / (4 * rowBytes) + 1) * 4 * rowBytes
+        let streams = block.count <= tileWidth && rowBytes <= shortRow
+        let neighbours = (neighbourDistance / (4 * rowBytes) + 1) * 4 * rowBytes
         var job = direct_tile(
-            weights: w.base, row_bytes: rowBytes, rows: 0, columns: w.columns, scales: nil, block: 1,
-            phase: 0,
-            x: packed.base, x_stride: 0, y: y, y_stride: yStride, ahead: w.base, lines: tiles == 1 ? 4 : 2)
+            weights: w.base, row_bytes: rowBytes, rows: 0, columns: w.columns, first: 0, count: 0, step: 0,
+            scales: nil, block: 1, phase: 0, x: packed.base, x_stride: 0, y: y, y_stride: yStride,
+            ahead: streams ? streamDistance : neighbours, streams: 0)
         var start = rows.lowerBound
         while start < rows.upperBound {
             var end = rows.upperBound
@@ -43,20 +49,33 @@ extension Kernels {
                 job.block = scales.blockColumns
                 job.phase = scales.columnOrigin % scales.blockColumns
             }
-            if tiles > 1 { end = min(end, start + 4) }
             job.rows = end - start
+            job.step = streams ? (job.rows + 3) / 4 : 1
+            job.count = streams ? job.step : 1
             job.weights = w.base + start * rowBytes
-            var token = 0
-            for tile in 0..<tiles {
-                let count = tileTokens(block.count, tiles, tile)
-                job.x = UnsafePointer(packed.address(token: block.lowerBound + token))
-                job.x_stride = count * 16
-                job.y = y + (token * yStride + start)
-                job.ahead = tile < 2 ? job.weights + (ahead + tile * 2 * rowBytes) : job.weights
-                runDirect(w.format, &job, tokens: count)
-                token += count
+            for first in stride(from: 0, to: streams ? 1 : job.rows, by: 4) {
+                job.first = first
+                runTiles(&job, w.format, packed, block, y: y + start)
             }
             start = end
+        }
+    }
+
+    /// All tiles of a block. Of several, the first two share what is to be asked for.
+    private func runTiles(
+        _ job: inout direct_tile, _ format: WeightView.Format, _ packed: PackedTokens, _ block: Range<Int>,
+        y: UnsafeMutablePointer<Float>
+    ) {
+        let tiles = (block.count + tileWidth - 1) / tileWidth
+        var token = 0
+        for tile in 0..<tiles {
+            let count = tileTokens(block.count, tiles, tile)
+            job.x = UnsafePointer(packed.address(token: block.lowerBound + token))
+            job.x_stride = count * 16
+            job.y = y + token * job.y_stride
+            job.streams = tiles == 1 ? 0 : Int32(min(tile + 1, 3))
+            runDirect(format, &job, tokens: count)
+            token += count
         }
     }
 }

@@ -40,6 +40,19 @@ struct WideTile {
         if tokens > 5 { t5.store(y + 5 &* stride, rows: rows) }
     }
 
+    /// Rows `step` apart from `row` on, those before `end`.
+    @inline(__always)
+    func scatter(
+        _ y: UnsafeMutablePointer<Float>, _ stride: Int, _ row: Int, step: Int, end: Int, _ tokens: Int
+    ) {
+        t0.scatter(y, row, step: step, end: end)
+        if tokens > 1 { t1.scatter(y + stride, row, step: step, end: end) }
+        if tokens > 2 { t2.scatter(y + 2 &* stride, row, step: step, end: end) }
+        if tokens > 3 { t3.scatter(y + 3 &* stride, row, step: step, end: end) }
+        if tokens > 4 { t4.scatter(y + 4 &* stride, row, step: step, end: end) }
+        if tokens > 5 { t5.scatter(y + 5 &* stride, row, step: step, end: end) }
+    }
+
     /// One group of 16: a weight vector of each row, `tokens` token vectors `stride` floats apart.
     @inline(__always)
     mutating func add(_ w: FourVectors, _ x: UnsafePointer<Float>, _ stride: Int, _ tokens: Int) {

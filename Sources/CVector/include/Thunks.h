@@ -42,19 +42,19 @@ VECTOR_PRODUCT(product_f32)
 VECTOR_PRODUCT(product_bf16)
 TILE_KERNEL(product_fp8, (const vector_product *job), (job))
 // The same by a tile of packed tokens: 4 rows by 2 to 6 with 32 registers, 2 rows by 2 or 3 with 16.
-// `columns`, `block` and `phase` are whole lines of 64 bytes of weights. With each line of four rows, `lines`
-// lines are asked for, from `ahead` + the place of the four rows on.
+// `columns`, `block` and `phase` are whole lines of 64 bytes of weights.
 typedef struct {
     const void *weights;
     long row_bytes, rows, columns;
+    long first, count, step;   // rows first + i, + step, + 2 step, + 3 step together, for i < count
     const void *_Nullable scales;
     long block, phase;
     const float *x;            // packed: [group of 16][token][16]
     long x_stride;             // floats from one group to the next; with 32 registers the tile's own
     float *y;                  // element (token, row) at y[token * y_stride + row]
     long y_stride;
-    const void *ahead;
-    long lines;                // 2 or 4
+    long ahead;                // bytes from a line to what is asked for meanwhile
+    int32_t streams;           // whose: 0 of all four rows, 1 of the first two, 2 of the last two, 3 of none
 } direct_tile;
 #define DIRECT_TILE(tokens)                     \
     DIRECT_WIDE(product_direct##tokens##_f32)   \
