@@ -1,7 +1,7 @@
 import CVector
 
 /// Keys that are scored together: half a page.
-private let blockKeys = 32
+private let blockKeys = KeyColumns.blockKeys
 
 extension Kernels {
     /// Scores of the lightning indexer for one query row: output[j] = Σ_h headWeights[h] · max(0, scale · q_h
@@ -25,18 +25,15 @@ extension Kernels {
             guard let scores = buffer.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
             let panel = scores + blockKeys
             var job = index_block(
-                panel: panel, stride: blockKeys, query: query, weights: headWeights, heads: heads, dim: dim,
-                scale: scale, scores: scores, next: panel)
+                panel: panel, query: query, weights: headWeights, heads: heads, dim: dim, scale: scale,
+                scores: scores, next: panel)
             var start = range.lowerBound / blockKeys * blockKeys
             while start < range.upperBound {
-                let page = keys.pages[start / KeyColumns.pageKeys]
-                let slot = start % KeyColumns.pageKeys
                 if decodes {
-                    decodeColumns(page, keys.row, slot: slot, panel)
+                    decodeColumns(keys, start, panel)
                 } else {
-                    job.panel = page.assumingMemoryBound(to: Float.self) + slot
-                    job.stride = KeyColumns.pageKeys
-                    job.next = next(keys, start + blockKeys) ?? job.panel
+                    job.panel = keys.floats(start)
+                    job.next = start + blockKeys < keys.count ? keys.floats(start + blockKeys) : job.panel
                 }
                 run(&job)
                 let low = max(start, range.lowerBound), high = min(start + blockKeys, range.upperBound)
@@ -44,13 +41,6 @@ extension Kernels {
                 start += blockKeys
             }
         }
-    }
-
-    /// Where the keys from `start` on lie in a page of floats; nil behind the last.
-    private func next(_ keys: KeyColumns, _ start: Int) -> UnsafePointer<Float>? {
-        guard start < keys.count else { return nil }
-        return keys.pages[start / KeyColumns.pageKeys].assumingMemoryBound(to: Float.self)
-            + start % KeyColumns.pageKeys
     }
 
     @inline(never)
@@ -62,11 +52,11 @@ extension Kernels {
         }
     }
 
-    /// The 32 keys from `slot` on as floats.
+    /// The 32 keys from `start` on as floats.
     @inline(never)
-    private func decodeColumns(
-        _ page: UnsafeRawPointer, _ row: CacheRow, slot: Int, _ panel: UnsafeMutablePointer<Float>
-    ) {
+    private func decodeColumns(_ keys: KeyColumns, _ start: Int, _ panel: UnsafeMutablePointer<Float>) {
+        let row = keys.row
+        let (page, slot) = (keys.pages[start / KeyColumns.pageKeys], start % KeyColumns.pageKeys)
         let codes = page + row.columnOffset(0, slot: slot), dim = row.latent
         let scales = page + row.columnScaleOffset(0, slot: slot)
         switch (level, row.format) {
@@ -77,6 +67,14 @@ extension Kernels {
         case (.avx2, _): decode_columns_bf16_avx2(codes, dim, nil, dim, panel)
         case (.baseline, _): decode_columns_bf16_baseline(codes, dim, nil, dim, panel)
         }
+    }
+}
+
+extension KeyColumns {
+    /// Where the 32 keys from `start` on lie in a page of floats.
+    fileprivate func floats(_ start: Int) -> UnsafePointer<Float> {
+        let (page, slot) = start.quotientAndRemainder(dividingBy: KeyColumns.pageKeys)
+        return (pages[page] + row.columnOffset(0, slot: slot)).assumingMemoryBound(to: Float.self)
     }
 }
 
@@ -117,7 +115,7 @@ private func wideHeads(_ job: index_block, _ first: Int, _ heads: Int, _ scores:
         if first == 0 {
             prefetch(next)
             prefetch(next + 16)
-            next += job.stride
+            next += blockKeys
         }
         let low = f32x16_load(panel), high = f32x16_load(panel + 16)
         s0.add(query, low, high)
@@ -128,7 +126,7 @@ private func wideHeads(_ job: index_block, _ first: Int, _ heads: Int, _ scores:
         if heads > 5 { s5.add(query + 5 &* stride, low, high) }
         if heads > 6 { s6.add(query + 6 &* stride, low, high) }
         if heads > 7 { s7.add(query + 7 &* stride, low, high) }
-        panel += job.stride
+        panel += blockKeys
         query += 1
     }
     let w = job.weights + first
@@ -180,7 +178,7 @@ private func narrowHeads(
         if heads > 1 { b = f32x16_multiply_add(f32x16_all(query[stride]), keys, b) }
         if heads > 2 { c = f32x16_multiply_add(f32x16_all(query[2 &* stride]), keys, c) }
         if heads > 3 { d = f32x16_multiply_add(f32x16_all(query[3 &* stride]), keys, d) }
-        panel += job.stride
+        panel += blockKeys
         query += 1
     }
     let w = job.weights + first
@@ -232,7 +230,7 @@ func decode_columns_bf16_baseline(
     while to < end {
         f32x16_store(to, f32x16_load_weights(from, 1))
         f32x16_store(to + 16, f32x16_load_weights(from + 32, 1))
-        from += KeyColumns.pageKeys &* 2
+        from += blockKeys &* 2
         to += blockKeys
     }
 }
@@ -254,7 +252,7 @@ func decode_columns_fp8_baseline(
         while to < last {
             f32x16_store(to, f32x16_multiply(f32x16_load_weights(from, 2), low))
             f32x16_store(to + 16, f32x16_multiply(f32x16_load_weights(from + 16, 2), high))
-            from += KeyColumns.pageKeys
+            from += blockKeys
             to += blockKeys
         }
         scale += KeyColumns.pageKeys &* 4

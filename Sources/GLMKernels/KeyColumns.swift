@@ -1,12 +1,15 @@
 import CVector
 
-/// Index keys of one sequence in pages of 64, each page turned on its side: element d of all 64 keys, then element
-/// d + 1, so that the lanes of a vector are keys.
+/// Index keys of one sequence in pages of 64, turned on their side 32 by 32: element d of 32 keys, then element d + 1,
+/// so that the lanes of a vector are keys; then the other 32 keys of the page. One pass over a block reads memory in
+/// order.
 ///
 /// In FP8 the multipliers follow the codes, those of all 64 keys for the first 128 elements, then the next.
 public struct KeyColumns: @unchecked Sendable {
     /// Keys of a page.
     public static let pageKeys = KeyRows.pageTokens
+    /// Keys that lie side by side.
+    static let blockKeys = 32
 
     /// First byte of each page for the layer at hand.
     public var pages: UnsafePointer<UnsafeRawPointer>
@@ -36,7 +39,10 @@ extension CacheRow {
 
     /// Byte of element `d` of key `slot` in a page turned on its side.
     @inline(__always)
-    func columnOffset(_ d: Int, slot: Int) -> Int { (d * KeyColumns.pageKeys + slot) * codeBytes }
+    func columnOffset(_ d: Int, slot: Int) -> Int {
+        let (block, lane) = slot.quotientAndRemainder(dividingBy: KeyColumns.blockKeys)
+        return ((block * latent + d) * KeyColumns.blockKeys + lane) * codeBytes
+    }
 
     /// Byte of the multiplier of block `block` of key `slot`.
     @inline(__always)

@@ -3,7 +3,7 @@ package import GLMKernels
 /// Where a page of the cache keeps what for each layer.
 ///
 /// A page holds 64 tokens of *all* layers: for each stored layer the attention rows `[64, C + R]` (latent,
-/// then rotated rope key), and for layers with an indexer the index keys turned on their side, `[J, 64]`
+/// then rotated rope key), and for layers with an indexer the index keys turned on their side, `[2, J, 32]`
 /// (`KeyColumns`), all in the cache's format.
 package struct CacheLayout: Sendable, Equatable {
     /// Tokens a page holds.

@@ -135,10 +135,9 @@ typedef struct {
 TILE_KERNEL(transposed_tiles, (const transposed_tile *job), (job))
 
 // Scores of the 32 keys of half a page: scores[i] = sum over h of weights[h] * max(0, scale * (sum over d of
-// query[h * dim + d] * panel[d * stride + i])), d and h ascending, one accumulator for each head and key.
+// query[h * dim + d] * panel[d * 32 + i])), d and h ascending, one accumulator for each head and key.
 typedef struct {
-    const float *panel;       // element d of key i at panel[d * stride + i]
-    long stride;
+    const float *panel;       // [dim][32]
     const float *query;       // [heads][dim]
     const float *weights;     // [heads]
     long heads, dim;
@@ -148,7 +147,7 @@ typedef struct {
 } index_block;
 TILE_KERNEL(index_scores, (const index_block *job), (job))
 
-// 32 keys of `dim` codes in rows of 64 as floats in rows of 32; `scales` (FP8) are theirs for the first
+// 32 keys of `dim` codes in rows of 32 as floats; `scales` (FP8) are theirs for the first
 // `block` codes, 64 floats further on for the next.
 #define DECODE_COLUMNS(name)                                                                                  \
     KERNEL(name, (const void *codes, long dim, const void *_Nullable scales, long block, float *panel),      \
