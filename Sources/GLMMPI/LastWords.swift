@@ -30,6 +30,9 @@
             unsafe line.length.pointee = 0
             _ = signal(SIGTERM) { _ in
                 _ = unsafe write(STDERR_FILENO, LastWords.line.text, LastWords.line.length.pointee)
+                // The launcher stops listening to a process that is gone; it kills one second after it asked.
+                var pause = timespec(tv_sec: 0, tv_nsec: 300_000_000)
+                unsafe nanosleep(&pause, nil)
                 _exit(74)
             }
         }
