@@ -9,6 +9,10 @@ package struct Sampler: Sendable {
     package enum Purpose: UInt32 {
         /// The draw of the token at a position.
         case token = 0
+        /// Whether a drafted token is accepted at a position.
+        case acceptance = 1
+        /// The draw of a token where all drafted ones were refused.
+        case correction = 2
     }
 
     /// The logits after penalties and bias: `[vocabulary]`.
@@ -37,21 +41,25 @@ package struct Sampler: Sendable {
         _ row: ArraySlice<Float>, parameters: SamplingParameters, history: TokenHistory, stops: [Int32],
         position: Int
     ) -> Int32 {
-        precondition((1...(1 << 19)).contains(row.count), "a vocabulary of \(row.count) tokens")
-        logits.removeAll(keepingCapacity: true)
-        logits.append(contentsOf: row)
-        penalise(parameters, history)
-        if history.generatedCount < parameters.minimumTokens {
-            for token in stops { logits[Int(token)] = -.infinity }
-        }
-        repress(parameters, history)
-        for entry in parameters.logitBias { logits[Int(entry.token)] += entry.bias }
+        adjust(row, parameters: parameters, history: history, stops: stops)
         let best = Sampler.largest(of: logits[...])
         if parameters.isGreedy { return Int32(best) }
         let random = CounterRandom(seed: parameters.seed ?? 0, stream: Purpose.token.rawValue)
         return Int32(
             ranking.draw(
                 logits, best: best, parameters: parameters, random: random.bits(at: UInt64(position))))
+    }
+
+    /// What ``sample(_:parameters:history:stops:position:)`` draws from: a weight for every token, zero where it
+    /// cannot be drawn, and their sum.
+    package mutating func distribution(
+        _ row: ArraySlice<Float>, parameters: SamplingParameters, history: TokenHistory, stops: [Int32]
+    ) -> (weights: [UInt64], mass: UInt64) {
+        adjust(row, parameters: parameters, history: history, stops: stops)
+        let best = Sampler.largest(of: logits[...])
+        var parameters = parameters
+        if parameters.isGreedy { parameters.topK = 1 }
+        return ranking.kept(logits, best: best, parameters: parameters)
     }
 
     /// Index of the largest element, ties to the lower one; NaN counts as −∞, and 0 is the answer when
@@ -63,6 +71,21 @@ package struct Sampler: Sendable {
             (best, value) = (index, row[index])
         }
         return best - row.startIndex
+    }
+
+    /// Fills `logits` with the row behind penalties, ban and bias.
+    private mutating func adjust(
+        _ row: ArraySlice<Float>, parameters: SamplingParameters, history: TokenHistory, stops: [Int32]
+    ) {
+        precondition((1...(1 << 19)).contains(row.count), "a vocabulary of \(row.count) tokens")
+        logits.removeAll(keepingCapacity: true)
+        logits.append(contentsOf: row)
+        penalise(parameters, history)
+        if history.generatedCount < parameters.minimumTokens {
+            for token in stops { logits[Int(token)] = -.infinity }
+        }
+        repress(parameters, history)
+        for entry in parameters.logitBias { logits[Int(entry.token)] += entry.bias }
     }
 
     /// logit − frequency · count − presence · [count > 0], over generated tokens.

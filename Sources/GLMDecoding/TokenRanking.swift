@@ -49,6 +49,28 @@ struct TokenRanking: Sendable {
         return pick(target - passed, from: prefix.ranked)
     }
 
+    /// The weight of every token, zero where a filter drops it, and their sum.
+    ///
+    /// Parameters as for ``draw(_:best:parameters:random:)``. The best token alone has weight when it is the only
+    /// one kept, or nothing is above −∞.
+    mutating func kept(
+        _ logits: [Float], best: Int, parameters: SamplingParameters
+    ) -> (weights: [UInt64], mass: UInt64) {
+        guard parameters.topK != 1, logits[best] > -.infinity else {
+            var weights = [UInt64](repeating: 0, count: logits.count)
+            weights[best] = 1
+            return (weights, 1)
+        }
+        weigh(logits, best: best, temperature: Double(parameters.temperature))
+        let prefix = keep(logits, parameters)
+        var kept = weights
+        let ranked = Set(prefix.ranked)
+        for token in kept.indices where Int(sliceOf[token]) >= prefix.slice {
+            if !ranked.contains(token) { kept[token] = 0 }
+        }
+        return (kept, prefix.mass)
+    }
+
     /// Fills weights and slices. A logit of NaN counts as −∞.
     private mutating func weigh(_ logits: [Float], best: Int, temperature: Double) {
         let largest = Double(logits[best])

@@ -10,9 +10,15 @@ package struct GenerationRequest: Sendable, Equatable {
     package var endTokens: [Int32]
     /// Tokens to generate; nil is all that the context has room for.
     package var maximumTokens: Int?
+    /// Whether and how tokens are drafted; nil decodes plainly. The tokens are the same.
+    package var speculation: SpeculationParameters?
 
-    package init(prompt: [Int32], sampling: SamplingParameters, endTokens: [Int32], maximumTokens: Int?) {
+    package init(
+        prompt: [Int32], sampling: SamplingParameters, endTokens: [Int32], maximumTokens: Int?,
+        speculation: SpeculationParameters? = nil
+    ) {
         self.prompt = prompt
+        self.speculation = speculation
         self.sampling = sampling
         self.endTokens = endTokens
         self.maximumTokens = maximumTokens
@@ -22,8 +28,17 @@ package struct GenerationRequest: Sendable, Equatable {
     var stops: [Int32] { sampling.stopTokens + (sampling.ignoresEndTokens ? [] : endTokens) }
 
     /// Checks the request against a model before anything is computed.
+    /// - Parameter drafts: whether there is a drafter.
     /// - Throws: an `InputError` of kind `badInput` for the prompt, of kind `usage` for numbers.
-    package func validate(vocabularySize: Int, contextSize: Int) throws(InputError) {
+    package func validate(vocabularySize: Int, contextSize: Int, drafts: Bool) throws(InputError) {
+        if let speculation {
+            try speculation.validate()
+            guard drafts else {
+                throw InputError(
+                    .usage, subject: "--speculative-algorithm EAGLE", found: "a model without an MTP layer",
+                    expected: "num_nextn_predict_layers of 1 in config.json")
+            }
+        }
         guard !prompt.isEmpty else {
             throw InputError(.badInput, subject: "prompt", found: "no tokens", expected: "at least one token")
         }

@@ -1,5 +1,5 @@
+package import GLMDecoding
 package import GLMModel
-package import GLMTensor
 
 /// What the engine needs of a model: one forward pass over tokens of several sequences, each with a cache of its own.
 ///
@@ -20,6 +20,17 @@ package protocol ModelRunner: Sendable {
     /// Appends `steps[i].tokens` to the sequence of `caches[i]`.
     ///
     /// What a sequence gets does not depend on its neighbours, nor on how its tokens were spread over calls.
-    /// - Returns: `[Σ logitRows, vocabularySize]`, the logits behind the last `logitRows` tokens of each step, in order.
-    func forward(_ steps: [SequenceStep], caches: inout [Cache]) -> Tensor
+    /// - Returns: the logits behind the last `logitRows` tokens of each step, in order: `[Σ logitRows,
+    ///   vocabularySize]`; and the hidden states of the last `hiddenRows`, for those who draft.
+    func forward(_ steps: [SequenceStep], caches: inout [Cache]) -> ForwardOutput
+
+    /// Tokens that a cache holds.
+    func length(of cache: Cache) -> Int
+
+    /// Forgets the tokens of a verified draft that did not stand.
+    ///
+    /// - Parameters:
+    ///   - path: the drafted tokens of `tree` that stand.
+    ///   - length: tokens the cache held before the draft's root.
+    func keep(_ path: [Int], of tree: DraftTree, behind length: Int, in cache: inout Cache)
 }

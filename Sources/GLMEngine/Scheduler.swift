@@ -26,8 +26,11 @@ package struct Scheduler: Sendable {
         package var tokens: [Int32]
         /// Whether all known tokens of the sequence are fed with this step, so that it needs a next one.
         package var isComplete: Bool
+        /// Whether the prompt is behind the sequence, so that this is its newest token.
+        package var isDecoding: Bool
 
-        package init(sequence: Int, tokens: [Int32], isComplete: Bool) {
+        package init(sequence: Int, tokens: [Int32], isComplete: Bool, isDecoding: Bool = false) {
+            self.isDecoding = isDecoding
             self.sequence = sequence
             self.tokens = tokens
             self.isComplete = isComplete
@@ -76,7 +79,9 @@ package struct Scheduler: Sendable {
             let tokens = Array(running[index].pending.prefix(count))
             running[index].pending.removeFirst(count)
             shares.append(
-                Share(sequence: running[index].sequence, tokens: tokens, isComplete: count == pending))
+                Share(
+                    sequence: running[index].sequence, tokens: tokens, isComplete: count == pending,
+                    isDecoding: running[index].isDecoding))
         }
         return shares
     }

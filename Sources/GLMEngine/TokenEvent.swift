@@ -1,3 +1,5 @@
+package import GLMDecoding
+
 /// What a request tells its owner while it runs.
 package enum TokenEvent: Sendable, Equatable {
     /// The next token.
@@ -29,6 +31,8 @@ package struct RequestSummary: Sendable, Equatable {
     package var prefill: Duration?
     /// From its first token to its last.
     package var decoding: Duration
+    /// What drafting did; nil for a request that asked for none.
+    package var speculation: SpeculationStatistics?
 }
 
 /// A request that an engine has accepted.

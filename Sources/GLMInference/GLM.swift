@@ -1,3 +1,4 @@
+internal import GLMDecoding
 internal import GLMEngine
 public import GLMFiles
 public import GLMModel
@@ -36,7 +37,7 @@ public struct GLM: Sendable {
         tokenizer = documents.tokenizer
         defaults = documents.defaults
         endTokens = documents.endTokens
-        engine = InferenceEngine(runner: model, options: scheduling)
+        engine = InferenceEngine(runner: model, options: scheduling, drafter: EagleDrafter(model))
     }
 }
 
@@ -125,7 +126,9 @@ extension GLM {
         if sampling.seed == nil { sampling.seed = UInt64.random(in: .min ... .max) }
         let request = try await engine.submit(
             GenerationRequest(
-                prompt: tokens, sampling: sampling, endTokens: endTokens, maximumTokens: options.maximumTokens
+                prompt: tokens, sampling: sampling, endTokens: endTokens,
+                maximumTokens: options.maximumTokens,
+                speculation: options.speculation
             ))
         let decoder = IncrementalDecoder(tokenizer, skipSpecial: options.hidesSpecialTokens)
         return Generation(

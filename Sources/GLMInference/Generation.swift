@@ -125,7 +125,8 @@ extension GenerationSummary {
     fileprivate init(_ engine: RequestSummary, _ completionTokens: Int, _ reason: FinishReason) {
         self.init(
             finishReason: reason, promptTokens: engine.promptTokens, completionTokens: completionTokens,
-            queueTime: engine.waiting, promptTime: engine.prefill, generationTime: engine.decoding)
+            queueTime: engine.waiting, promptTime: engine.prefill, generationTime: engine.decoding,
+            speculation: engine.speculation)
     }
 
     fileprivate init(cancelledAfter completionTokens: Int, promptTokens: Int) {

@@ -1,3 +1,5 @@
+public import GLMDecoding
+
 /// What a running generation yields.
 public enum GenerationEvent: Sendable, Equatable {
     /// New text. Pieces together are the answer.
@@ -49,6 +51,8 @@ public struct GenerationSummary: Sendable, Equatable {
     public var promptTime: Duration?
     /// From the first token to the last.
     public var generationTime: Duration
+    /// How drafting went; nil for plain decoding.
+    public var speculation: SpeculationStatistics?
 
     /// From the request to its first token; nil without a token.
     public var timeToFirstToken: Duration? { promptTime.map { queueTime + $0 } }

@@ -12,13 +12,17 @@ public struct GenerationOptions: Sendable, Equatable {
     /// Whether special tokens, such as `<|user|>`, are left out of the text. `<think>` and the markup of tool calls are
     /// not special and always stay.
     public var hidesSpecialTokens: Bool
+    /// Whether and how tokens are drafted by the MTP layer and verified together; nil is plain decoding. At the usual
+    /// thresholds the tokens are the same.
+    public var speculation: SpeculationParameters?
 
-    /// What is left out: the model's sampling, no bound but the context, no stop strings.
+    /// What is left out: the model's sampling, no bound but the context, no stop strings, plain decoding.
     public init(
         sampling: SamplingParameters? = nil, maximumTokens: Int? = nil, stopStrings: [String] = [],
-        hidesSpecialTokens: Bool = true
+        hidesSpecialTokens: Bool = true, speculation: SpeculationParameters? = nil
     ) {
         self.sampling = sampling
+        self.speculation = speculation
         self.maximumTokens = maximumTokens
         self.stopStrings = stopStrings
         self.hidesSpecialTokens = hidesSpecialTokens

@@ -44,10 +44,14 @@ package struct ModelDocuments: Sendable {
     /// Refuses what the engine would refuse.
     /// - Throws: an `InputError` if the prompt is empty or too long, or an option out of range.
     package func check(
-        prompt: [Int32], sampling: SamplingParameters, maximumTokens: Int?
+        prompt: [Int32], sampling: SamplingParameters, maximumTokens: Int?,
+        speculation: SpeculationParameters? = nil
     ) throws(InputError) {
         let request = GenerationRequest(
-            prompt: prompt, sampling: sampling, endTokens: endTokens, maximumTokens: maximumTokens)
-        try request.validate(vocabularySize: configuration.vocabularySize, contextSize: contextSize)
+            prompt: prompt, sampling: sampling, endTokens: endTokens, maximumTokens: maximumTokens,
+            speculation: speculation)
+        try request.validate(
+            vocabularySize: configuration.vocabularySize, contextSize: contextSize,
+            drafts: configuration.nextTokenLayerCount > 0)
     }
 }

@@ -33,6 +33,7 @@ final class DroppedCaches: Sendable {
 /// Something done to a cache between two forward passes.
 enum CacheEdit: Sendable, Equatable {
     case truncate(Int)
+    case compact(kept: [Int], base: Int)
 }
 
 extension SequenceCache {
@@ -41,6 +42,7 @@ extension SequenceCache {
         for edit in edits {
             switch edit {
             case .truncate(let length): truncate(to: length)
+            case .compact(let kept, let base): compact(keeping: kept, from: base)
             }
         }
     }

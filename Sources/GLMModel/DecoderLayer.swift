@@ -78,6 +78,11 @@ package struct DecoderLayer: Sendable {
         return (compute.add(residual, y), keys)
     }
 
+    /// Writes what later rows need to know of these rows, and computes nothing else.
+    package func remember(_ h: Tensor, layer: Int, batch: RaggedBatch, caches: [SequenceCache]) {
+        attention.remember(inputNorm(h), layer: layer, batch: batch, caches: caches)
+    }
+
     private func forward(_ x: Tensor, layer: Int, trace: Trace?) -> Tensor {
         switch feedForward {
         case .dense(let mlp):

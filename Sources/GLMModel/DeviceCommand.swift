@@ -75,6 +75,7 @@ private struct WordWriter {
         append(list: step.tokens) { $0.append(Int($1)) }
         append(step.logitRows)
         append(step.hiddenRows)
+        append(step.tree)
     }
 
     mutating func append(_ step: EagleStep) {
@@ -82,6 +83,22 @@ private struct WordWriter {
         append(step.logitRows)
         append(step.hidden.width)
         words.append(contentsOf: step.hidden.values.map(\.bitPattern))
+        append(step.tree)
+        append(list: step.keys) { writer, keys in
+            switch keys {
+            case .all(let count): writer.append(list: [count]) { $0.append($1) }
+            case .positions(let positions):
+                writer.append(0)
+                writer.append(list: positions) { $0.append(Int($1)) }
+            }
+        }
+    }
+
+    private mutating func append(_ tree: TokenBranches?) {
+        append(list: tree.map { [$0] } ?? []) { writer, tree in
+            writer.append(tree.base)
+            writer.append(list: tree.parents) { $0.append(($1 ?? -1) + 1) }
+        }
     }
 
     mutating func append(_ order: DeviceCommand.CacheOrder) {
@@ -89,7 +106,13 @@ private struct WordWriter {
         append(list: order.copyOf.map { [$0] } ?? []) { $0.words.append($1) }
         append(list: order.edits) { writer, edit in
             switch edit {
-            case .truncate(let length): writer.append(length)
+            case .truncate(let length):
+                writer.append(0)
+                writer.append(length)
+            case .compact(let kept, let base):
+                writer.append(1)
+                writer.append(list: kept) { $0.append($1) }
+                writer.append(base)
             }
         }
     }
@@ -117,7 +140,27 @@ private struct WordReader {
     mutating func sequenceStep() -> SequenceStep {
         let tokens = list { Int32(truncatingIfNeeded: $0.integer()) }
         let logitRows = integer()
-        return SequenceStep(tokens: tokens, logitRows: logitRows, hiddenRows: integer())
+        let hiddenRows = integer()
+        return SequenceStep(tokens: tokens, logitRows: logitRows, hiddenRows: hiddenRows, tree: tree())
+    }
+
+    private mutating func tree() -> TokenBranches? {
+        list { reader in
+            var tree = TokenBranches(base: reader.integer())
+            for parent in reader.list({ $0.integer() }) { tree.append(parent: parent > 0 ? parent - 1 : nil) }
+            return tree
+        }.first
+    }
+
+    private mutating func keys() -> KeySelection.Row {
+        if let count = list({ $0.integer() }).first { return .all(count) }
+        return .positions(list { Int32(truncatingIfNeeded: $0.integer()) })
+    }
+
+    private mutating func edit() -> CacheEdit {
+        guard integer() > 0 else { return .truncate(integer()) }
+        let kept = list { $0.integer() }
+        return .compact(kept: kept, base: integer())
     }
 
     mutating func eagleStep() -> EagleStep {
@@ -125,14 +168,16 @@ private struct WordReader {
         let logitRows = integer()
         let shape = [tokens.count, integer()]
         let values = (0..<shape[0] * shape[1]).map { _ in Float(bitPattern: word()) }
+        let tree = tree()
         return EagleStep(
-            tokens: tokens, hidden: Tensor(shape: shape, values: values), logitRows: logitRows)
+            tokens: tokens, hidden: Tensor(shape: shape, values: values), logitRows: logitRows, tree: tree,
+            keys: list { $0.keys() })
     }
 
     mutating func cacheOrder() -> DeviceCommand.CacheOrder {
         let id = word()
         let origin = list { $0.word() }.first
         return DeviceCommand.CacheOrder(
-            id: id, copyOf: origin, edits: list { .truncate($0.integer()) })
+            id: id, copyOf: origin, edits: list { $0.edit() })
     }
 }

@@ -87,7 +87,8 @@ public struct IndexScoring: Sendable {
 
     /// All scores of all rows, `[rows, longest visible]`, zero where a row does not see the key.
     package func scores(queries: Tensor, headWeights: Tensor, keys: IndexKeys) -> Tensor {
-        let (rows, longest) = (keys.visible.count, keys.visible.max() ?? 0)
+        let rows = keys.visible.count
+        let longest = (0..<rows).map { keys.extent(ofRow: $0) }.max() ?? 0
         var table = Tensor(zeros: [rows, longest])
         unsafe table.values.withUnsafeMutableBufferPointer { values in
             guard let base = values.baseAddress else { return }
@@ -106,16 +107,19 @@ public struct IndexScoring: Sendable {
         compute.profile?.add(work(rows, keys))
         for round in rounds(rows, keys: keys) {
             var offsets = [0]
-            for row in round { offsets.append((offsets.last ?? 0) + keys.visible[row]) }
+            for row in round { offsets.append((offsets.last ?? 0) + keys.extent(ofRow: row)) }
             let scores = UnsafeMutablePointer<Float>.allocate(capacity: offsets.last ?? 0)
             defer { unsafe scores.deallocate() }
             unsafe score(
                 round, offsets: offsets, queries: queries, headWeights: headWeights, keys: keys, into: scores)
             unsafe selection.fill { positions, bounds in
                 compute.pool.parallel(round.count) { index in
-                    _ = unsafe selectLargest(
-                        scores + offsets[index], count: keys.visible[round[index]], k: topK,
-                        into: positions + bounds[round[index]])
+                    let row = round[index]
+                    let (from, target) = unsafe (scores + offsets[index], positions + bounds[row])
+                    let branch = keys.branch(ofRow: row)
+                    unsafe branch?.gather(from)
+                    let count = unsafe selectLargest(from, count: keys.visible[row], k: topK, into: target)
+                    unsafe branch?.restore(target, count: count)
                 }
             }
         }
@@ -156,8 +160,9 @@ public struct IndexScoring: Sendable {
     ) {
         var work: [(index: Int, keys: Range<Int>)] = []
         for (index, row) in rows.enumerated() {
-            for low in stride(from: 0, to: keys.visible[row], by: IndexScoring.keysPerBlock) {
-                work.append((index, low..<min(keys.visible[row], low + IndexScoring.keysPerBlock)))
+            let extent = keys.extent(ofRow: row)
+            for low in stride(from: 0, to: extent, by: IndexScoring.keysPerBlock) {
+                work.append((index, low..<min(extent, low + IndexScoring.keysPerBlock)))
             }
         }
         let scale = 1 / Float(dimension).squareRoot()
@@ -191,18 +196,43 @@ package struct IndexKeys {
     let sequenceOfRow: [Int]
     /// How many keys each row sees.
     let visible: [Int]
+    /// What rows of a tree see; empty when there are none.
+    private let branches: [RowBranch?]
 
-    init(row: CacheRow, pages: [[UnsafeRawPointer]], sequenceOfRow: [Int], visible: [Int]) {
+    init(
+        row: CacheRow, pages: [[UnsafeRawPointer]], sequenceOfRow: [Int], visible: [Int],
+        branches: [RowBranch?] = []
+    ) {
         self.row = row
         unsafe self.pages = unsafe pages
         self.sequenceOfRow = sequenceOfRow
         self.visible = visible
+        self.branches = branches
     }
+
+    func branch(ofRow row: Int) -> RowBranch? { branches.isEmpty ? nil : branches[row] }
+
+    /// How many of the first cache rows are scored for a row: in a tree some that it does not see.
+    func extent(ofRow row: Int) -> Int { branch(ofRow: row)?.extent ?? visible[row] }
 
     init(layer: Int, batch: RaggedBatch, caches: [SequenceCache]) {
         unsafe self.init(
             row: caches.first?.layout.indexRow ?? CacheRow(.float32, latent: 0),
             pages: caches.map { unsafe $0.indexPages(layer: layer) },
-            sequenceOfRow: batch.segmentOfRow, visible: batch.visibleKeys)
+            sequenceOfRow: batch.segmentOfRow, visible: batch.visibleKeys, branches: batch.branches)
+    }
+}
+
+extension RowBranch {
+    /// Moves the scores of the path together behind those of the prefix.
+    fileprivate func gather(_ scores: UnsafeMutablePointer<Float>) {
+        for (index, key) in path.enumerated() { unsafe scores[base + index] = unsafe scores[Int(key)] }
+    }
+
+    /// Turns places among gathered scores into cache rows.
+    fileprivate func restore(_ positions: UnsafeMutablePointer<Int32>, count: Int) {
+        for index in 0..<count where unsafe Int(positions[index]) >= base {
+            unsafe positions[index] = unsafe path[Int(positions[index]) - base]
+        }
     }
 }

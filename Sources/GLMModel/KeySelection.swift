@@ -32,13 +32,34 @@ public struct KeySelection: Sendable, Equatable {
         storage = []
     }
 
-    /// Room for `topK` positions in every row that sees more than `topK` keys; the other rows are dense.
-    package init(visible: [Int], topK: Int) {
+    /// Room for `topK` positions in every row that sees more than `topK` keys; the other rows are dense, or in
+    /// a tree hold what they see.
+    ///
+    /// - Parameter branches: what rows of a tree see, nil for others; empty for no trees at all.
+    package init(visible: [Int], topK: Int, branches: [RowBranch?] = []) {
         self.visible = visible
         var bounds = [0]
-        for count in visible { bounds.append((bounds.last ?? 0) + (count > topK ? topK : 0)) }
+        for (row, count) in visible.enumerated() {
+            let isBranch = !branches.isEmpty && branches[row] != nil
+            bounds.append((bounds.last ?? 0) + (count > topK ? topK : isBranch ? count : 0))
+        }
         self.bounds = bounds
         storage = [Int32](repeating: 0, count: bounds.last ?? 0)
+        for (row, branch) in branches.enumerated() where visible[row] <= topK {
+            guard let branch else { continue }
+            for place in 0..<branch.base { storage[bounds[row] + place] = Int32(place) }
+            for (place, key) in branch.path.enumerated() { storage[bounds[row] + branch.base + place] = key }
+        }
+    }
+
+    /// These keys for every row.
+    package init(_ rows: [Row], visible: [Int]) {
+        precondition(rows.count == visible.count, "\(rows.count) selections of \(visible.count) rows")
+        self.visible = visible
+        (bounds, storage) = rows.reduce(into: ([0], [])) { result, row in
+            if case .positions(let keys) = row { result.1 += keys }
+            result.0.append(result.1.count)
+        }
     }
 
     /// The last `topK` keys that every row sees, or all of fewer.

@@ -108,7 +108,7 @@ package final class LanguageModel: Sendable {
     /// - Precondition: the model has an MTP layer; as for ``EagleHead``.
     package func draft(
         _ steps: [EagleStep], caches: inout [SequenceCache], trace: Trace? = nil
-    ) -> ForwardOutput {
+    ) -> EagleOutput {
         guard let eagleHead else { preconditionFailure("a draft by a model without an MTP layer") }
         guard let group else {
             return eagleHead(steps, caches: &caches, transformer: transformer, trace: trace)

@@ -86,13 +86,14 @@ public struct LightningIndexer: Sendable {
         writeKeys(keyNorm(inputs.keys), layer: layer, batch: batch, caches: caches)
         compute.finished(.indexKey, layer: layer)
 
-        var selection = KeySelection(visible: batch.visibleKeys, topK: topK)
+        let visible = batch.visibleKeys
+        var selection = KeySelection(visible: visible, topK: topK, branches: batch.branches)
         guard let query = inputs.query else {
             precondition(
                 !mustScore(batch) && trace == nil, "layer \(layer) must score and was given no query")
             return selection
         }
-        let sparse = (0..<batch.rowCount).filter { !selection.isDense($0) }
+        let sparse = (0..<batch.rowCount).filter { visible[$0] > topK }
         let queries = rotated(query.raw, batch: batch)  // [rows, heads · J]
         let weights = scaled(query.headWeights)  // [rows, heads]
         let keys = IndexKeys(layer: layer, batch: batch, caches: caches)
@@ -110,6 +111,11 @@ public struct LightningIndexer: Sendable {
         return selection
     }
 
+    /// Writes index keys, W^K x given, for rows that ask nothing themselves.
+    func remember(_ keys: Tensor, layer: Int, batch: RaggedBatch, caches: [SequenceCache]) {
+        writeKeys(keyNorm(keys), layer: layer, batch: batch, caches: caches)
+    }
+
     /// k = rope(LayerNorm(W^K x)), the only write to the index keys.
     private func writeKeys(_ keys: Tensor, layer: Int, batch: RaggedBatch, caches: [SequenceCache]) {
         unsafe keys.values.withUnsafeBufferPointer { keys in
@@ -121,7 +127,7 @@ public struct LightningIndexer: Sendable {
                     unsafe batch.angles.rotate(target, row: row, kernels: compute.kernels)
                     unsafe compute.store(target, count: dimension)
                     unsafe caches[batch.segmentOfRow[row]].store(
-                        target, indexKeyOf: layer, position: batch.positions[row],
+                        target, indexKeyOf: layer, position: batch.slots[row],
                         kernels: compute.kernels)
                 }
             }

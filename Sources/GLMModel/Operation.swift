@@ -6,6 +6,8 @@ package enum Operation: String, Sendable, CaseIterable {
     case embedding
     /// W^EH [e; u], the input of the MTP layer, with the norms before it.
     case draftInput
+    /// What later rows attend to, of rows of the MTP layer that nobody reads.
+    case draftCache
     /// RMSNorm before attention.
     case inputNorm
     /// What is made of the layer's input, W^DQ x, W^DKV x and the indexer's W^K x and W^w x; norms, rotation
@@ -49,9 +51,13 @@ extension Compute {
 }
 
 extension Profile {
-    /// Starts the stopwatch for a forward pass: `decode` when every sequence takes one token, else `prefill`.
+    /// Starts the stopwatch for a forward pass: `decode` when every sequence takes one token, `verify` when all
+    /// rows want logits, as those behind drafts do, else `prefill`.
     package func begin(_ steps: [SequenceStep]) {
         let isDecode = steps.allSatisfy { $0.tokens.count == 1 }
-        begin(isDecode ? "decode" : "prefill", tokens: steps.reduce(0) { $0 + $1.tokens.count })
+        let isVerify = steps.allSatisfy { $0.tokens.count == $0.logitRows }
+        begin(
+            isDecode ? "decode" : isVerify ? "verify" : "prefill",
+            tokens: steps.reduce(0) { $0 + $1.tokens.count })
     }
 }

@@ -55,11 +55,44 @@ package struct SequenceCache: Sendable {
     package mutating func truncate(to length: Int) {
         precondition((0...self.length).contains(length), "truncate to \(length) of \(self.length)")
         if replica != nil { edits.append(.truncate(length)) }
+        forget(from: length)
+    }
+
+    private mutating func forget(from length: Int) {
         self.length = length
         let kept = (length + CacheLayout.pageTokens - 1) / CacheLayout.pageTokens
         // A single page is likely to be wanted again: speculation goes back and forth over its border.
         if pages.count == kept + 1, let last = pages.last { spare.append(last) }
         pages.removeLast(pages.count - kept)
+    }
+
+    /// Of the rows from `base` on keeps those at `kept`, moved together in every layer, and forgets all others.
+    ///
+    /// - Parameter kept: cache rows, ascending, none below `base`.
+    package mutating func compact(keeping kept: [Int], from base: Int) {
+        // A chain only forgets its end.
+        guard kept.last != base + kept.count - 1 else { return truncate(to: base + kept.count) }
+        if replica != nil { edits.append(.compact(kept: kept, base: base)) }
+        for (index, row) in kept.enumerated() where row != base + index { move(row, to: base + index) }
+        forget(from: base + kept.count)
+    }
+
+    /// Copies all that is stored of one token over another, in a page that no other cache sees.
+    private mutating func move(_ row: Int, to target: Int) {
+        let tokens = CacheLayout.pageTokens
+        precondition(target < row && row < length, "row \(row) of \(length) moves to \(target)")
+        if !isKnownUniquelyReferenced(&pages[target / tokens]) {
+            pages[target / tokens] = pages[target / tokens].copy()
+        }
+        let (from, to) = (place(row), place(target))
+        for layer in layout.attentionOffsets.indices {
+            unsafe attentionPlace(layer, target).copyMemory(
+                from: attentionPlace(layer, row), byteCount: layout.attentionRow.bytes)
+            guard let offset = layout.indexOffsets[layer] else { continue }
+            unsafe Kernels.table(.baseline).copyColumn(
+                as: layout.indexRow, from: pages[from.page].storage + offset, slot: from.slot,
+                to: pages[to.page].storage + offset, slot: to.slot)
+        }
     }
 
     /// Writes the attention row `[C + R]` of a token in a layer, once its place is reserved.

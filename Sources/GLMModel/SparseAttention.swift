@@ -128,7 +128,7 @@ public struct SparseAttention: Sendable {
         _ x: Tensor, batch: RaggedBatch, scores: Bool
     ) -> (c: Tensor, z: Tensor, indexed: (keys: Tensor, headWeights: Tensor?)?) {
         var wanted = [Product(queryDown, of: x), Product(latentDown, of: x)]
-        guard let indexer else {
+        guard let indexer, batch.selection == nil else {
             let made = products(wanted)
             return (queryNorm(made[0]), made[1], nil)
         }
@@ -151,10 +151,19 @@ public struct SparseAttention: Sendable {
         return (made[0], LightningIndexer.Inputs(keys: indexed.keys, query: (made[1], weights)))
     }
 
+    /// Writes what later rows need to know of these rows, and computes nothing else.
+    package func remember(_ x: Tensor, layer: Int, batch: RaggedBatch, caches: [SequenceCache]) {
+        let made = products([latentDown, indexer?.keyDown].compactMap { $0 }.map { Product($0, of: x) })
+        let z = made[0]  // [c^KV; k^R] = W^DKV x                           [T, C + R]
+        write(latentNorm(z.columns(0..<latentRank)), z, layer: layer, batch: batch, caches: caches)
+        indexer?.remember(made[1], layer: layer, batch: batch, caches: caches)
+    }
+
     private func chooseKeys(
         _ inputs: LightningIndexer.Inputs?, layer: Int, batch: RaggedBatch, caches: inout [SequenceCache],
         inherited: KeySelection?, trace: Trace?
     ) -> KeySelection {
+        if let chosen = batch.selection { return chosen }
         if let indexer, let inputs {
             return indexer(inputs, layer: layer, batch: batch, caches: &caches, trace: trace)
         }
@@ -178,7 +187,7 @@ public struct SparseAttention: Sendable {
                         unsafe batch.angles.rotate(target + latentRank, row: row, kernels: compute.kernels)
                         unsafe compute.store(target + latentRank, count: rope)
                         unsafe caches[batch.segmentOfRow[row]].store(
-                            target, attentionOf: layer, position: batch.positions[row],
+                            target, attentionOf: layer, position: batch.slots[row],
                             kernels: compute.kernels)
                     }
                 }

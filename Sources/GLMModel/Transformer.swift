@@ -52,7 +52,8 @@ package struct Transformer: Sendable {
         _ steps: [SequenceStep], caches: inout [SequenceCache], trace: Trace?
     ) -> ForwardOutput {
         head.compute.profile?.begin(steps)
-        let batch = RaggedBatch(counts: steps.map(\.tokens.count), caches: caches, rotary: rotary)
+        let batch = RaggedBatch(
+            counts: steps.map(\.tokens.count), caches: caches, rotary: rotary, trees: steps.map(\.tree))
         for index in caches.indices { caches[index].reserve(steps[index].tokens.count) }
 
         var h = embed(steps.flatMap(\.tokens))  // [rows, hidden]
@@ -132,9 +133,12 @@ package struct SequenceStep: Sendable, Equatable {
     package var logitRows: Int
     /// How many of the last rows want their hidden state, at least those that want logits.
     package var hiddenRows: Int
+    /// How the tokens branch; nil for tokens that follow one another.
+    package var tree: TokenBranches?
 
-    package init(tokens: [Int32], logitRows: Int, hiddenRows: Int? = nil) {
+    package init(tokens: [Int32], logitRows: Int, hiddenRows: Int? = nil, tree: TokenBranches? = nil) {
         self.tokens = tokens
+        self.tree = tree
         self.logitRows = logitRows
         self.hiddenRows = hiddenRows ?? logitRows
     }
@@ -146,4 +150,9 @@ package struct ForwardOutput: Sendable {
     package let logits: Tensor
     /// The vectors behind the final norm, those that enter the head among them: `[Σ hiddenRows, hidden]`.
     package let hidden: Tensor
+
+    package init(logits: Tensor, hidden: Tensor) {
+        self.logits = logits
+        self.hidden = hidden
+    }
 }

@@ -11,7 +11,8 @@ struct Answer {
 
     /// Begins the answer to `prompt` with what the options say.
     static func start(
-        _ prompt: [Int32], _ model: GLM, _ options: SamplingOptions, verbose: Bool
+        _ prompt: [Int32], _ model: GLM, _ options: SamplingOptions, _ speculation: SpeculationOptions,
+        verbose: Bool
     ) async throws(InputError) -> Answer {
         var parameters = options.parameters(over: model.defaults.sampling)
         let seed = parameters.seed ?? UInt64.random(in: .min ... .max)
@@ -27,7 +28,7 @@ struct Answer {
             tokens: prompt,
             options: GenerationOptions(
                 sampling: parameters, maximumTokens: options.maximumTokens ?? min(usualLength, room),
-                stopStrings: options.stop))
+                stopStrings: options.stop, speculation: speculation.parameters()))
         return Answer(generation: generation)
     }
 

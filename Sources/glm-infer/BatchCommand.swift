@@ -21,6 +21,7 @@ struct BatchCommand: AsyncParsableCommand {
 
     @OptionGroup var model: ModelOptions
     @OptionGroup var sampling: SamplingOptions
+    @OptionGroup var speculation: SpeculationOptions
 
     func run() async throws {
         guard (1...1024).contains(parallel) else {
@@ -34,7 +35,11 @@ struct BatchCommand: AsyncParsableCommand {
         for request in requests {
             if running.count == parallel { try await finish(&running, loaded) }
             running.append(
-                (request, try await Answer.start(request.prompt, loaded.model, sampling, verbose: false)))
+                (
+                    request,
+                    try await Answer.start(
+                        request.prompt, loaded.model, sampling, speculation, verbose: false)
+                ))
         }
         while !running.isEmpty { try await finish(&running, loaded) }
     }
@@ -49,7 +54,7 @@ struct BatchCommand: AsyncParsableCommand {
             guard !line.isEmpty else { continue }
             let request = try BatchRequest(
                 line, source: "\(source.name): line \(number)", prepared.documents.tokenizer)
-            try prepared.check(request.prompt, sampling)
+            try prepared.check(request.prompt, sampling, speculation)
             requests.append(request)
         }
         return requests

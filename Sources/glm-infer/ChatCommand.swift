@@ -15,6 +15,7 @@ struct ChatCommand: AsyncParsableCommand {
 
     @OptionGroup var model: ModelOptions
     @OptionGroup var sampling: SamplingOptions
+    @OptionGroup var speculation: SpeculationOptions
 
     @Option(name: .long, parsing: .unconditional, help: "Answer this one message and end.")
     var message: String?
@@ -62,11 +63,12 @@ struct ChatCommand: AsyncParsableCommand {
         // In a conversation a greeting stands for the first message: options that are wrong are so for all of them.
         let question = message.map { [ChatMessage(.user, $0)] } ?? []
         let first = history + (isAsked ? question : [ChatMessage(.user, "Hi")])
-        try prepared.check(style.prompt(first, prepared.documents.tokenizer), sampling)
+        try prepared.check(style.prompt(first, prepared.documents.tokenizer), sampling, speculation)
         let loaded = try await prepared.load()
         defer { loaded.model.model.disband() }
         var conversation = Conversation(
-            loaded: loaded, sampling: sampling, style: style, verbose: model.verbose,
+            loaded: loaded, sampling: sampling, speculation: speculation, style: style,
+            verbose: model.verbose,
             messages: history + question)
         guard isAsked else {
             try await talk(&conversation, interrupts)

@@ -20,16 +20,19 @@ struct ConversationStyle {
 struct Conversation {
     let loaded: LoadedModel
     let sampling: SamplingOptions
+    let speculation: SpeculationOptions
     let style: ConversationStyle
     let verbose: Bool
     private(set) var messages: [ChatMessage]
 
     init(
-        loaded: LoadedModel, sampling: SamplingOptions, style: ConversationStyle, verbose: Bool,
+        loaded: LoadedModel, sampling: SamplingOptions, speculation: SpeculationOptions,
+        style: ConversationStyle, verbose: Bool,
         messages: [ChatMessage]
     ) {
         self.loaded = loaded
         self.sampling = sampling
+        self.speculation = speculation
         self.style = style
         self.verbose = verbose
         self.messages = messages
@@ -68,7 +71,8 @@ struct Conversation {
     /// Answers what was said last.
     mutating func goOn(interrupts: Interrupts, streams: Bool) async throws(InputError) -> Turn {
         let prompt = try style.prompt(messages, loaded.model.tokenizer)
-        let answer = try await Answer.start(prompt, loaded.model, sampling, verbose: verbose)
+        let answer = try await Answer.start(
+            prompt, loaded.model, sampling, speculation, verbose: verbose)
         var display = AnswerDisplay(
             thinking: style.thinking, tools: style.tools, isStyled: streams && Console.outputIsTerminal)
         let completion = try await interrupts.handling({ answer.generation.cancel() }) {
@@ -82,7 +86,7 @@ struct Conversation {
             prompt: prompt, completion: completion,
             report: RunReport(
                 summary: completion.summary, loading: loaded.loading, numerics: loaded.numerics,
-                cacheFormat: loaded.cacheFormat),
+                cacheFormat: loaded.cacheFormat, speculation: speculation.parameters()),
             style: style)
         messages.append(try turn.message())
         return turn

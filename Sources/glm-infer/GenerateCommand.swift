@@ -21,6 +21,7 @@ struct GenerateCommand: AsyncParsableCommand {
     @OptionGroup var prompt: PromptOptions
     @OptionGroup var model: ModelOptions
     @OptionGroup var sampling: SamplingOptions
+    @OptionGroup var speculation: SpeculationOptions
     @OptionGroup var profiling: ProfileOptions
 
     @Flag(name: .long, help: "Print one JSON object at the end instead of streaming text.")
@@ -33,15 +34,17 @@ struct GenerateCommand: AsyncParsableCommand {
         let prepared = try PreparedModel(model, profile: profile, seed: sampling.seed?.seed)
         let tokens = try prepared.documents.tokenizer.encode(
             bytes: bytes, source: source, specialTokens: .parse, limit: prepared.documents.contextSize)
-        try prepared.check(tokens, sampling)
+        try prepared.check(tokens, sampling, speculation)
         let loaded = try await prepared.load()
-        let answer = try await Answer.start(tokens, loaded.model, sampling, verbose: model.verbose)
+        let answer = try await Answer.start(
+            tokens, loaded.model, sampling, speculation, verbose: model.verbose)
         let completion = try await answer.collect { text throws(InputError) in
             if !json { try Console.output(text) }
         }
         let report = RunReport(
             summary: completion.summary, loading: loaded.loading, numerics: loaded.numerics,
-            cacheFormat: loaded.cacheFormat, traffic: model.devices.areSeveral ? loaded.model.traffic : nil)
+            cacheFormat: loaded.cacheFormat, traffic: model.devices.areSeveral ? loaded.model.traffic : nil,
+            speculation: speculation.parameters())
         if json {
             try Console.output(report.json(completion, prompt: tokens).text(.compact) + "\n")
         } else {

@@ -25,10 +25,12 @@ struct PreparedModel {
     }
 
     /// - Throws: an `InputError` if the prompt cannot be answered as the options ask.
-    func check(_ prompt: [Int32], _ sampling: SamplingOptions) throws(InputError) {
+    func check(
+        _ prompt: [Int32], _ sampling: SamplingOptions, _ speculation: SpeculationOptions
+    ) throws(InputError) {
         try documents.check(
             prompt: prompt, sampling: sampling.parameters(over: documents.defaults.sampling),
-            maximumTokens: sampling.maximumTokens)
+            maximumTokens: sampling.maximumTokens, speculation: speculation.parameters())
         guard sampling.stop.allSatisfy({ !$0.isEmpty }) else { throw GenerationOptions.emptyStopString }
     }
 

@@ -17,6 +17,7 @@ struct Program: AsyncParsableCommand {
             TokenizeCommand.self,
             DetokenizeCommand.self,
             InspectCommand.self, DumpCommand.self, VerifyCommand.self, BenchCommand.self,
+            SpeculateCommand.self,
         ])
 
     /// Runs the program. The main thread waits for Ctrl-C while the command runs on others.

@@ -1,3 +1,4 @@
+internal import GLMDecoding
 internal import GLMFiles
 internal import GLMInference
 internal import GLMKernels
@@ -22,6 +23,8 @@ struct RunReport {
     var cacheFormat: CacheFormat
     /// What the devices exchanged, when there are several.
     var traffic: TrafficReport?
+    /// Whether and how tokens were drafted.
+    var speculation: SpeculationParameters?
 
     /// The closing line on standard error.
     var line: String {
@@ -31,13 +34,19 @@ struct RunReport {
             generation: \(summary.completionTokens) tokens, \(rate(summary.generationTokensPerSecond)) tok/s | \
             time to first token: \(first) | peak memory: \(Figure.bytes(RunReport.peakMemory))
 
-            """
+            """ + (speculationReport?.lines ?? "")
     }
 
-    /// `{text, token_ids, prompt_token_ids, finish_reason, usage, numerics, kv_cache_dtype, timings}` and `more`, and
-    /// `traffic` when several devices share the model.
+    private var speculationReport: SpeculationReport? {
+        guard let speculation, let statistics = summary.speculation else { return nil }
+        return SpeculationReport(parameters: speculation, statistics: statistics)
+    }
+
+    /// `{text, token_ids, prompt_token_ids, finish_reason, usage, numerics, kv_cache_dtype, timings}`, `speculation`
+    /// where tokens were drafted, `traffic` when several devices share the model, and `more`.
     func json(_ completion: Completion, prompt: [Int32], more: [JSON.Member] = []) -> JSON {
-        .object(
+        let drafts = speculationReport.map { [JSON.Member("speculation", $0.json)] } ?? []
+        return .object(
             [
                 JSON.Member("text", .string(completion.text)),
                 JSON.Member("token_ids", .array(completion.tokens.map { .integer(Int($0)) })),
@@ -47,7 +56,7 @@ struct RunReport {
                 JSON.Member("numerics", .string(numerics.rawValue)),
                 JSON.Member("kv_cache_dtype", .string(cacheFormat.rawValue)),
                 JSON.Member("timings", timings),
-            ] + (traffic.map { [JSON.Member("traffic", $0.json)] } ?? []) + more)
+            ] + drafts + (traffic.map { [JSON.Member("traffic", $0.json)] } ?? []) + more)
     }
 
     /// Tokens of prompt, answer, and both.

@@ -1,3 +1,4 @@
+import GLMDecoding
 import GLMEngine
 import GLMModel
 import GLMTensor
@@ -43,16 +44,29 @@ struct MockModel: ModelRunner {
 
     func makeCache() -> Cache { Cache(mark: Mark(ledger)) }
 
-    func forward(_ steps: [SequenceStep], caches: inout [Cache]) -> Tensor {
+    func forward(_ steps: [SequenceStep], caches: inout [Cache]) -> ForwardOutput {
         ledger.record { $0.batches.append(steps.map(\.tokens.count)) }
         var values: [Float] = []
         for (index, step) in steps.enumerated() {
+            let length = caches[index].tokens.count
             for (offset, token) in step.tokens.enumerated() {
                 caches[index].tokens.append(token)
-                if offset >= step.tokens.count - step.logitRows { values += row(after: caches[index].tokens) }
+                guard offset >= step.tokens.count - step.logitRows else { continue }
+                let seen = step.tree.map { tree in
+                    caches[index].tokens.prefix(length) + tree.path(to: offset).map { step.tokens[$0] }
+                }
+                values += row(after: seen.map { Array($0) } ?? caches[index].tokens)
             }
         }
-        return Tensor(shape: [values.count / vocabularySize, vocabularySize], values: values)
+        return ForwardOutput(
+            logits: Tensor(shape: [values.count / vocabularySize, vocabularySize], values: values),
+            hidden: Tensor(zeros: [steps.reduce(0) { $0 + $1.hiddenRows }, 1]))
+    }
+
+    func length(of cache: Cache) -> Int { cache.tokens.count }
+
+    func keep(_ path: [Int], of tree: DraftTree, behind length: Int, in cache: inout Cache) {
+        cache.tokens = cache.tokens.prefix(length + 1) + path.map { cache.tokens[length + 1 + $0] }
     }
 
     /// Logits that only this very sequence of tokens has.

@@ -10,7 +10,7 @@ import Testing
     #expect(scheduler.plan() == [.init(sequence: 0, tokens: [9, 10], isComplete: true)])
     #expect(scheduler.plan().isEmpty)
     scheduler.commit(11, to: 0)
-    #expect(scheduler.plan() == [.init(sequence: 0, tokens: [11], isComplete: true)])
+    #expect(scheduler.plan() == [.init(sequence: 0, tokens: [11], isComplete: true, isDecoding: true)])
 }
 
 @Test func sequencesShareTheChunkInOrderOfArrivalAndDecodingIsNeverHeldUp() {
@@ -22,7 +22,7 @@ import Testing
     scheduler.submit(2, prompt: [8, 9])
     #expect(
         scheduler.plan() == [
-            .init(sequence: 0, tokens: [2], isComplete: true),
+            .init(sequence: 0, tokens: [2], isComplete: true, isDecoding: true),
             .init(sequence: 1, tokens: [5, 6, 7], isComplete: true),
             .init(sequence: 2, tokens: [8], isComplete: false),
         ])

@@ -1,88 +1,90 @@
 package import GLMModel
-package import GLMTensor
+import GLMTensor
 
-/// Drafts chains of tokens with the MTP layer: each sequence's next `steps` tokens, always the most likely ones.
+/// Drafts with the MTP layer: each sequence's next tokens as a chain of the most likely ones, or as a tree.
 ///
-/// Source: specification §8.2, steps 1 and 2; SGLang's EAGLE worker.
-package struct EagleDrafter: Sendable {
-    /// What drafting remembers of one sequence.
-    package struct State: Sendable {
-        /// Rows of the MTP layer that were computed from the trunk's hidden states; provisional rows never stay.
-        var cache: SequenceCache
-        /// t_{i+1} of the positions whose hidden state is new.
-        var pendingTokens: [Int32]
-        /// The trunk's hidden states of those positions, `[pending, hidden]`.
-        var pendingHidden: Tensor
-    }
-
-    /// The chain drafted for one sequence.
-    package struct Draft: Sendable {
-        package var tokens: [Int32]
-        /// The logits behind each token, `[tokens, vocabulary]`.
-        package var logits: Tensor
-    }
-
+/// Source: specification §8.2, steps 1 and 2, and §8.4; SGLang's EAGLE worker.
+package struct EagleDrafter: Drafter {
     private let model: LanguageModel
+    private let keepsLogits: Bool
+    /// Whether later steps of a round attend to the keys that its first step chose.
+    private var sharesIndex: Bool { model.configuration.sharesIndexAcrossDrafts }
 
     /// nil for a model without an MTP layer.
-    package init?(_ model: LanguageModel) {
+    /// - Parameter keepsLogits: whether drafts carry the logits behind their tokens.
+    package init?(_ model: LanguageModel, keepsLogits: Bool = false) {
         guard model.eagleHead != nil else { return nil }
         self.model = model
+        self.keepsLogits = keepsLogits
     }
 
-    /// The state behind a prefill.
-    ///
-    /// - Parameters:
-    ///   - tokens: t_1 … t_n: the prompt without its first token, then the first sampled one.
-    ///   - hidden: the trunk's hidden states of positions 0 ..< n, `[n, hidden]`.
-    package func makeState(tokens: [Int32], hidden: Tensor) -> State {
-        State(cache: model.makeDraftCache(), pendingTokens: tokens, pendingHidden: hidden)
+    package func makeState(prompt: [Int32]) -> DraftState {
+        DraftState(cache: model.makeDraftCache(), tokens: nil)
     }
 
-    /// Tells a sequence what was verified: the new tokens and the hidden states of the positions before them.
-    package func commit(_ tokens: [Int32], hidden: Tensor, to state: inout State) {
-        precondition(
-            tokens.count == hidden.rowCount, "\(tokens.count) tokens, \(hidden.rowCount) hidden rows")
-        state.pendingTokens += tokens
-        state.pendingHidden = state.pendingHidden.above(hidden)
+    /// All pending rows but the last, which the next draft begins with.
+    package func absorb(_ states: inout [DraftState]) {
+        var caches = takeCaches(&states)
+        let steps = states.indices.map { index in
+            let (tokens, hidden) = states[index].takePending(max(0, states[index].pendingTokens.count - 1))
+            return EagleStep(tokens: tokens, hidden: hidden, logitRows: 0)
+        }
+        let busy = steps.indices.filter { !steps[$0].tokens.isEmpty }
+        if !busy.isEmpty { _ = run(busy, of: &caches) { steps[$0] } }
+        for index in states.indices { states[index].cache = caches[index] }
     }
 
-    /// Extends the draft caches by what was verified, then drafts `steps` tokens for every sequence.
+    /// Extends the draft caches by what was committed, then drafts.
     ///
     /// Rows that were only drafted are dropped from the caches, accepted or not: the next extension computes them
     /// from the trunk's hidden states.
-    package func draft(steps: Int, _ states: inout [State]) -> [Draft] {
-        precondition(steps >= 1, "\(steps) draft steps")
-        var caches = states.map(\.cache)
-        var output = model.draft(
-            states.map { EagleStep(tokens: $0.pendingTokens, hidden: $0.pendingHidden, logitRows: 1) },
-            caches: &caches)
+    package func draft(_ shapes: [DraftShape], _ states: inout [DraftState]) -> [DraftTree] {
+        precondition(shapes.allSatisfy { $0.steps >= 1 }, "a draft of no steps")
+        var caches = takeCaches(&states)
+        let first = run(Array(states.indices), of: &caches) { index in
+            let (tokens, hidden) = states[index].takePending(.max)
+            return EagleStep(tokens: tokens, hidden: hidden, logitRows: 1)
+        }
         let lengths = caches.map(\.length)
-        var drafts = states.map { _ in Draft(tokens: [], logits: Tensor(zeros: [0, output.logits.width])) }
-        append(output, to: &drafts)
-        for _ in 1..<steps {
-            let rows = states.indices.map { index in
-                let last = Tensor(shape: [1, output.hidden.width], values: Array(output.hidden.row(index)))
-                return EagleStep(tokens: drafts[index].tokens.suffix(1), hidden: last, logitRows: 1)
-            }
-            output = model.draft(rows, caches: &caches)
-            append(output, to: &drafts)
+        var growths = states.indices.map { index in
+            DraftGrowth(
+                shapes[index], base: lengths[index], keys: sharesIndex ? first.selection[index] : nil,
+                keepsLogits: keepsLogits)
+        }
+        for index in growths.indices { growths[index].begin(first, row: index) }
+        var depth = 1
+        while true {
+            let active = growths.indices.filter { shapes[$0].steps > depth }
+            guard !active.isEmpty else { break }
+            let output = run(active, of: &caches) { growths[$0].nextRows() }
+            var row = 0
+            for index in active { growths[index].grow(output, row: &row) }
+            depth += 1
         }
         for index in states.indices {
             caches[index].truncate(to: lengths[index])
-            states[index] = State(
-                cache: caches[index], pendingTokens: [],
-                pendingHidden: Tensor(zeros: [0, output.hidden.width]))
+            states[index].cache = caches[index]
         }
-        return drafts
+        return growths.map(\.tree)
     }
 
-    private func append(_ output: ForwardOutput, to drafts: inout [Draft]) {
-        for index in drafts.indices {
-            let row = output.logits.row(index)
-            drafts[index].tokens.append(Int32(Sampler.largest(of: row)))
-            drafts[index].logits = drafts[index].logits.above(
-                Tensor(shape: [1, row.count], values: Array(row)))
+    /// Takes the caches out of the states: a second owner would make their pages be copied.
+    private func takeCaches(_ states: inout [DraftState]) -> [SequenceCache] {
+        states.indices.map { states[$0].cache.take() ?? model.makeDraftCache() }
+    }
+
+    /// One pass of the MTP layer over some of the sequences.
+    private func run(
+        _ active: [Int], of caches: inout [SequenceCache], _ step: (Int) -> EagleStep
+    ) -> EagleOutput {
+        let empty = model.makeDraftCache()
+        var running = active.map { index in
+            let cache = caches[index]
+            caches[index] = empty
+            return cache
         }
+        let output = model.draft(active.map(step), caches: &running)
+        for (place, index) in active.enumerated() { caches[index] = running[place] }
+        return output
     }
 }

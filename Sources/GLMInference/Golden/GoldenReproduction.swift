@@ -84,7 +84,7 @@ package struct GoldenReproduction {
 
     /// Greedy chain speculation until `count` tokens were emitted; the last round is not trimmed.
     package func speculation(prompt: [Int32], steps: Int, count: Int) -> [String: GoldenArray] {
-        guard let decoder = SpeculativeDecoder(model) else { return [:] }
+        guard let decoder = SpeculativeDecoder(model, keepsLogits: true) else { return [:] }
         var sequences = [decoder.begin(prompt)]
         var tokens = [sequences[0].root]
         var rounds: [Int32] = []
@@ -92,7 +92,7 @@ package struct GoldenReproduction {
         while tokens.count < count {
             let round = decoder.round(steps: steps, &sequences)[0]
             rounds += [round.root] + round.draft.tokens + [Int32(round.accepted)]
-            logits += round.draft.logits.values
+            logits += round.draft.logits?.values ?? []
             tokens += round.emitted
         }
         let played = rounds.count / (steps + 2)

@@ -38,7 +38,7 @@ import Testing
         let prompts = [1, 5, 30, 61].enumerated().map {
             Self.prompt($1, salt: $0 + steps, vocabulary: model.configuration.vocabularySize)
         }
-        var sequences = prompts.map(decoder.begin)
+        var sequences = prompts.map { decoder.begin($0) }
         var tokens = sequences.map { [$0.root] }
         var accepted = 0
         for _ in 0..<12 {

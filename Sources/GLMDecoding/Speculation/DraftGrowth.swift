@@ -1,0 +1,139 @@
+import GLMModel
+import GLMTensor
+
+/// A draft while it grows: the frontier's rows go to the MTP layer, its outputs become their children.
+///
+/// Source: specification §8.4; a chain is the tree with one child a node.
+struct DraftGrowth {
+    private struct Node {
+        let token: Int32
+        let parent: Int?
+        /// Product of the probabilities on the path.
+        let score: Double
+        /// The draft's hidden state that the token was drawn from: u of the row that takes the token.
+        let hidden: ArraySlice<Float>
+        /// Row of the draft cache behind the committed ones, once the layer has run the token.
+        var row: Int?
+    }
+
+    private let shape: DraftShape
+    /// What the round's first row attended to, where all rows of the round use it.
+    private let sharedKeys: KeySelection.Row?
+    private let keepsLogits: Bool
+    private var nodes: [Node] = []
+    private var frontier: [Int] = []
+    private var branches: TokenBranches
+    private var logits: [Float] = []
+
+    /// - Parameters:
+    ///   - base: rows of the draft cache that are committed.
+    ///   - keys: the selection of the last of them, if later rows are to use it.
+    init(_ shape: DraftShape, base: Int, keys: KeySelection.Row?, keepsLogits: Bool) {
+        self.shape = shape
+        sharedKeys = keys
+        self.keepsLogits = keepsLogits
+        branches = TokenBranches(base: base)
+    }
+
+    /// The children of the root, from the last committed row.
+    mutating func begin(_ output: EagleOutput, row: Int) {
+        expand(nil, score: 1, output, row: row)
+        frontier = Array(nodes.indices)
+    }
+
+    /// The rows of the next pass: the frontier's tokens.
+    mutating func nextRows() -> EagleStep {
+        var hidden: [Float] = []
+        for node in frontier {
+            nodes[node].row = branches.parents.count
+            branches.append(parent: nodes[node].parent.flatMap { nodes[$0].row })
+            hidden += nodes[node].hidden
+        }
+        return EagleStep(
+            tokens: frontier.map { nodes[$0].token },
+            hidden: Tensor(shape: [frontier.count, hidden.count / frontier.count], values: hidden),
+            logitRows: frontier.count, tree: shape.topK > 1 ? branches : nil,
+            keys: frontier.compactMap { keys(of: $0) })
+    }
+
+    /// Children of the frontier; the most probable of them are the next frontier.
+    /// - Parameter row: the output's row of the frontier's first node; moved behind its last.
+    mutating func grow(_ output: EagleOutput, row: inout Int) {
+        let first = nodes.count
+        for node in frontier {
+            expand(node, score: nodes[node].score, output, row: row)
+            row += 1
+        }
+        frontier = best(shape.topK, of: Array(first..<nodes.count))
+    }
+
+    /// The nodes that are verified: the best of all, in order of creation.
+    var tree: DraftTree {
+        var tree = DraftTree()
+        var places: [Int: Int] = [:]
+        let kept = best(shape.rows - 1, of: Array(nodes.indices))
+        for node in kept {
+            places[node] = tree.tokens.count
+            tree.append(nodes[node].token, parent: nodes[node].parent.flatMap { places[$0] })
+        }
+        if keepsLogits, !nodes.isEmpty {
+            tree.logits = Tensor(shape: [nodes.count, logits.count / nodes.count], values: logits).rows(kept)
+        }
+        return tree
+    }
+
+    /// The nodes with the highest scores, ties to the earlier one, in order of creation. Ancestors are always among
+    /// them, because a child never scores higher than its parent and is created later.
+    private func best(_ count: Int, of candidates: [Int]) -> [Int] {
+        guard count < candidates.count else { return candidates }
+        let ranked = candidates.sorted {
+            nodes[$0].score > nodes[$1].score || nodes[$0].score == nodes[$1].score && $0 < $1
+        }
+        return ranked.prefix(count).sorted()
+    }
+
+    private mutating func expand(_ parent: Int?, score: Double, _ output: EagleOutput, row: Int) {
+        let candidates = LikelyTokens.largest(shape.topK, of: output.logits.row(row))
+        for candidate in candidates {
+            nodes.append(
+                Node(
+                    token: candidate.token, parent: parent, score: score * candidate.probability,
+                    hidden: output.hidden.row(row)))
+            if keepsLogits { logits += output.logits.row(row) }
+        }
+    }
+
+    /// The shared selection, and the node's own path behind it.
+    private func keys(of node: Int) -> KeySelection.Row? {
+        guard let sharedKeys, let row = nodes[node].row else { return nil }
+        let path = branches.path(to: row)
+        switch sharedKeys {
+        case .all(let count):
+            let isOnePiece = count == branches.base && path.last == path.count - 1
+            if isOnePiece { return .all(count + path.count) }
+            return .positions((0..<Int32(count)) + path.map { Int32(branches.base + $0) })
+        case .positions(let keys): return .positions(keys + path.map { Int32(branches.base + $0) })
+        }
+    }
+}
+
+/// The most probable tokens of a row of logits.
+enum LikelyTokens {
+    /// The `count` largest, by descending logit with ties to the lower id, and their probabilities.
+    ///
+    /// A single one is not weighed: its probability is given as 1. NaN counts as −∞.
+    static func largest(_ count: Int, of row: ArraySlice<Float>) -> [(token: Int32, probability: Double)] {
+        guard count > 1 else { return [(Int32(Sampler.largest(of: row)), 1)] }
+        var best: [(token: Int32, logit: Float)] = []
+        var bar = -Float.infinity
+        for (token, logit) in row.enumerated() where logit > bar {
+            let place = best.lastIndex { $0.logit >= logit }.map { $0 + 1 } ?? 0
+            best.insert((Int32(token), logit), at: place)
+            if best.count > count { best.removeLast() }
+            if best.count == count { bar = best[count - 1].logit }
+        }
+        let top = Double(best.first?.logit ?? 0)
+        let mass = row.reduce(UInt64(0)) { $0 + exponentialWeight(min(0, Double($1) - top)) }
+        return best.map { ($0.token, Double(exponentialWeight(Double($0.logit) - top)) / Double(mass)) }
+    }
+}

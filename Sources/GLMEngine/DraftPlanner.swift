@@ -1,0 +1,92 @@
+internal import GLMDecoding
+
+/// Decides what every sequence of a step drafts, and learns from what that cost.
+///
+/// Automatic requests get the depth that pays for as many sequences as decode together. Once in a while all sequences
+/// of a step decode plainly, so that a plain step's time is known and the speed-up can be told.
+struct DraftPlanner: Sendable {
+    /// A sequence that could draft.
+    struct Candidate {
+        var parameters: SpeculationParameters
+        /// Tokens that may still be generated.
+        var room: Int
+        /// Rows that its cache may still take.
+        var rows: Int
+    }
+
+    private struct Key: Hashable {
+        /// Decoding sequences, as a power of two.
+        var sequences: Int
+        var maximum: Int
+    }
+
+    /// What was decided for the step that is running.
+    private struct Decision {
+        var key: Key?
+        var depth = 0
+        var sequences = 0
+        var isPure = false
+    }
+
+    /// Hidden states of a sequence that may wait for the drafter.
+    static let pendingRows = 32
+    /// Steps between two plain ones that only measure.
+    private static let plainDistance = 64
+
+    private var choosers: [Key: DraftLengthChooser] = [:]
+    private var plainSeconds: [Int: Double] = [:]
+    private var pureSteps = 0
+    private var decision = Decision()
+
+    /// The draft of each candidate; without steps it decodes plainly.
+    ///
+    /// - Parameters:
+    ///   - decoding: sequences that take part in the step and are past their prompt.
+    ///   - isPure: whether nothing else takes part in it.
+    mutating func plan(_ candidates: [Candidate], decoding: Int, isPure: Bool) -> [DraftShape] {
+        decision = Decision(sequences: decoding, isPure: isPure)
+        if isPure { pureSteps += 1 }
+        let measures = isPure && pureSteps % DraftPlanner.plainDistance == 2
+        return candidates.map { candidate in
+            let shape = candidate.parameters.shape
+            let limited =
+                measures
+                ? .chain(0) : candidate.parameters.isAutomatic ? .chain(automatic(shape.steps)) : shape
+            return limited.limited(depth: candidate.room - 1, rows: candidate.rows)
+        }
+    }
+
+    /// The depth of automatic drafts, the same for all of a step that may have it.
+    private mutating func automatic(_ maximum: Int) -> Int {
+        let key = Key(sequences: DraftPlanner.bucket(decision.sequences), maximum: maximum)
+        if decision.key == key { return decision.depth }
+        decision.key = key
+        decision.depth = choosers[key, default: DraftLengthChooser(maximum: maximum)].choose()
+        return decision.depth
+    }
+
+    /// Learns from the step that was planned last.
+    ///
+    /// - Parameters:
+    ///   - depths: how deep each decoding sequence drafted.
+    ///   - accepted: how many of its drafts stood.
+    mutating func observe(depths: [Int], accepted: [Int], seconds: Double) {
+        guard decision.isPure, let depth = depths.first, depths.allSatisfy({ $0 == depth }) else { return }
+        if depth == 0 {
+            let bucket = DraftPlanner.bucket(decision.sequences)
+            let before = plainSeconds[bucket] ?? seconds
+            plainSeconds[bucket] = before + 0.25 * (min(seconds, 2 * before) - before)
+        }
+        guard let key = decision.key else { return }
+        choosers[key]?.observe(depth: depth, accepted: accepted, seconds: seconds)
+    }
+
+    /// Seconds of a plain step of as many sequences; nil when none was measured.
+    func plainSeconds(sequences: Int) -> Double? { plainSeconds[DraftPlanner.bucket(sequences)] }
+
+    private static func bucket(_ count: Int) -> Int {
+        var power = 1
+        while power < count { power *= 2 }
+        return power
+    }
+}

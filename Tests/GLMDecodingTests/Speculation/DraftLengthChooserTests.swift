@@ -1,0 +1,66 @@
+import GLMDecoding
+import GLMTensor
+import Testing
+
+/// The chooser against simulated machines: it need not know them to do nearly as well as who does.
+@Suite struct DraftLengthChooserTests {
+    /// Tokens a second of `rounds` rounds on a machine where a round of s drafts takes `costs[s]` and every draft is
+    /// right with `acceptance`; and how often each depth was chosen.
+    static func run(
+        _ chooser: inout DraftLengthChooser, acceptance: Double, costs: [Double], rounds: Int,
+        seed: UInt64 = 1
+    ) -> (rate: Double, depths: [Int]) {
+        let random = CounterRandom(seed: seed, stream: 9)
+        var (tokens, seconds) = (0.0, 0.0)
+        var depths = [Int](repeating: 0, count: costs.count)
+        for round in 0..<rounds {
+            let depth = chooser.choose()
+            depths[depth] += 1
+            var accepted = 0
+            while accepted < depth,
+                random.uniform(at: UInt64(round), lane: UInt32(accepted)) < acceptance
+            { accepted += 1 }
+            let noise = 0.95 + 0.1 * random.uniform(at: UInt64(round), lane: 50)
+            let hiccup = random.uniform(at: UInt64(round), lane: 51) < 0.02 ? 6.0 : 1
+            chooser.observe(depth: depth, accepted: [accepted], seconds: costs[depth] * noise * hiccup)
+            tokens += Double(accepted + 1)
+            seconds += costs[depth]
+        }
+        return (tokens / seconds, depths)
+    }
+
+    static func expected(_ acceptance: Double, _ costs: [Double]) -> [Double] {
+        var (length, product) = (1.0, 1.0)
+        return costs.map { cost in
+            defer {
+                product *= acceptance
+                length += product
+            }
+            return length / cost
+        }
+    }
+
+    static let bytes = [1, 1.55, 2.1, 2.6, 3.1, 3.5]
+    static let cheap = [1, 1.1, 1.2, 1.3, 1.4, 1.5]
+    static let dear = [1, 2.2, 3.4, 4.6, 5.8, 7.0]
+
+    @Test(arguments: [0, 0.3, 0.6, 0.79, 0.9, 1], [bytes, cheap, dear])
+    func comesCloseToTheBestDepth(acceptance: Double, costs: [Double]) {
+        let best = Self.expected(acceptance, costs).max() ?? 0
+        var chooser = DraftLengthChooser(maximum: 5)
+        let result = Self.run(&chooser, acceptance: acceptance, costs: costs, rounds: 3000)
+        #expect(result.rate > 0.955 * best, "\(result.rate) of \(best): \(result.depths)")
+        // Never much slower than plain decoding.
+        #expect(result.rate > 0.98)
+    }
+
+    @Test func draftsNothingWhereNothingIsAcceptedAndTriesAgain() {
+        var chooser = DraftLengthChooser(maximum: 3)
+        let useless = Self.run(&chooser, acceptance: 0, costs: Self.bytes, rounds: 1000)
+        #expect(useless.depths[0] > 960)
+        #expect(useless.depths[0] < 1000)
+        // The text becomes predictable: sooner or later a probe notices.
+        let better = Self.run(&chooser, acceptance: 1, costs: Self.bytes, rounds: 2000, seed: 2)
+        #expect(better.depths[3] > 900, "\(better.depths)")
+    }
+}

@@ -1,0 +1,185 @@
+import GLMDecoding
+import GLMTensor
+import Testing
+
+/// Acceptance on its own: greedy, exact, and with SGLang's thresholds.
+@Suite struct VerifierTests {
+    static let logits: [Float] = [0, 0.5, -1, 1.25, 2, -0.5, 0.1, 0.2, 0.3, 1, 1.5, -2]
+    static let draws = 20_000
+    /// 11 degrees of freedom: 31.3 is exceeded once in a thousand; the seeds are fixed.
+    static let bound = 31.3
+
+    static var parameters: SamplingParameters {
+        var parameters = SamplingParameters()
+        parameters.temperature = 0.9
+        parameters.seed = 12
+        return parameters
+    }
+
+    /// What plain sampling draws from.
+    static func shares(_ parameters: SamplingParameters) -> [Double] {
+        var sampler = Sampler()
+        let (weights, mass) = sampler.distribution(
+            logits[...], parameters: parameters, history: TokenHistory(prompt: []), stops: [])
+        return weights.map { Double($0) / Double(mass) }
+    }
+
+    static func chiSquare(_ counts: [Int], _ shares: [Double]) -> Double {
+        let total = Double(counts.reduce(0, +))
+        return zip(counts, shares).reduce(0) { sum, pair in
+            guard pair.1 > 0 else { return sum + (pair.0 > 0 ? .infinity : 0) }
+            let difference = Double(pair.0) - pair.1 * total
+            return sum + difference * difference / (pair.1 * total)
+        }
+    }
+
+    static func counts(
+        _ rule: Verifier.Rule, drafted: [Int32], _ parameters: SamplingParameters = parameters
+    ) -> [Int] {
+        var verifier = Verifier()
+        var counts = [Int](repeating: 0, count: logits.count)
+        let wishes = Verifier.Wishes(parameters: parameters, stops: [], rule: rule)
+        for position in 0..<draws {
+            let token = verifier.choose(
+                logits[...], drafted: drafted, wishes: wishes, history: TokenHistory(prompt: []),
+                position: position)
+            counts[Int(token)] += 1
+        }
+        return counts
+    }
+
+    static let lossless: [Verifier.Rule] = [.exact, .thresholds(single: 1, accumulated: 1)]
+
+    @Test(arguments: lossless, [[], [4], [11], [4, 10, 3], [2, 4, 11, 0]] as [[Int32]])
+    func atThresholdsOfOneTheDistributionStays(rule: Verifier.Rule, drafted: [Int32]) {
+        #expect(
+            Self.chiSquare(Self.counts(rule, drafted: drafted), Self.shares(Self.parameters)) < Self.bound)
+    }
+
+    /// Negative control: lower thresholds follow the draft, and the same test notices.
+    @Test(arguments: [
+        Verifier.Rule.thresholds(single: 1, accumulated: 0.5), .thresholds(single: 0.2, accumulated: 1),
+    ])
+    func lowerThresholdsBendIt(rule: Verifier.Rule) {
+        #expect(Self.chiSquare(Self.counts(rule, drafted: [4]), Self.shares(Self.parameters)) > Self.bound)
+    }
+
+    @Test(arguments: lossless) func filtersHold(rule: Verifier.Rule) {
+        var parameters = Self.parameters
+        parameters.topK = 5
+        parameters.topP = 0.8
+        parameters.minP = 0.1
+        let shares = Self.shares(parameters)
+        let counts = Self.counts(rule, drafted: [10, 2], parameters)
+        #expect(counts.indices.allSatisfy { shares[$0] > 0 || counts[$0] == 0 })
+        #expect(Self.chiSquare(counts, shares) < Self.bound)
+        #expect(shares.count { $0 > 0 } < 6)
+    }
+
+    /// A draft stands as often as its own probability says, and half as probable at a threshold of one half.
+    @Test func acceptanceIsTheProbability() {
+        let share = Self.shares(Self.parameters)[3]
+        for (rule, expected) in [
+            (Verifier.Rule.exact, share), (.thresholds(single: 1, accumulated: 1), share),
+            (.thresholds(single: 1, accumulated: 0.5), 2 * share),
+            (.thresholds(single: 0.01, accumulated: 1), 1),
+            (.thresholds(single: 1, accumulated: 0), 1),
+        ] {
+            let hits = Double(Self.counts(rule, drafted: [3])[3]) / Double(Self.draws)
+            // Five standard deviations; what is drawn after a refusal is never the refused token.
+            #expect(abs(hits - expected) < 5 * 0.0035, "\(rule)")
+        }
+    }
+
+    @Test func twoTokensInARowFollowTheirJointDistribution() {
+        let shares = Self.shares(Self.parameters)
+        for rule in Self.lossless {
+            var verifier = Verifier()
+            var counts = [Int](repeating: 0, count: 4)
+            let wishes = Verifier.Wishes(parameters: Self.parameters, stops: [], rule: rule)
+            for round in 0..<Self.draws {
+                var position = 2 * round
+                var tokens: [Int32] = []
+                while tokens.count < 2 {
+                    tokens.append(
+                        verifier.choose(
+                            Self.logits[...], drafted: [4], wishes: wishes, history: TokenHistory(prompt: []),
+                            position: position))
+                    position += 1
+                }
+                counts[(tokens[0] == 4 ? 2 : 0) + (tokens[1] == 4 ? 1 : 0)] += 1
+            }
+            let p = shares[4]
+            let expected = [(1 - p) * (1 - p), (1 - p) * p, p * (1 - p), p * p]
+            // 3 degrees of freedom.
+            #expect(Self.chiSquare(counts, expected) < 16.3)
+        }
+    }
+
+    @Test func aZeroProbabilityNeverStandsAndACertainOneAlways() {
+        var parameters = Self.parameters
+        parameters.topK = 2
+        #expect(Self.counts(.thresholds(single: 1, accumulated: 1), drafted: [11], parameters)[11] == 0)
+        parameters.temperature = 0
+        for rule in [Verifier.Rule.exact, .thresholds(single: 0.9, accumulated: 0.7)] {
+            #expect(Self.counts(rule, drafted: [3, 4], parameters)[4] == Self.draws)
+        }
+    }
+
+    @Test func theCoinBelongsToSeedAndPosition() {
+        let rule = Verifier.Rule.thresholds(single: 1, accumulated: 0.8)
+        #expect(Self.counts(rule, drafted: [4]) == Self.counts(rule, drafted: [4]))
+        var other = Self.parameters
+        other.seed = 13
+        #expect(Self.counts(rule, drafted: [4], other) != Self.counts(rule, drafted: [4]))
+    }
+
+    // MARK: The walk
+
+    static func rows(_ best: [Int]) -> Tensor {
+        Tensor(
+            shape: [best.count, 12], values: best.flatMap { best in (0..<12).map { $0 == best ? 5 : 0 } })
+    }
+
+    static func walk(
+        _ tree: DraftTree, rows: [Int], first: Int = 0, stop: Int32? = nil
+    ) -> (path: [Int], tokens: [Int32]) {
+        var verifier = Verifier()
+        let wishes = Verifier.Wishes(parameters: .greedy, stops: [], rule: .exact)
+        var tokens: [Int32] = []
+        let path = Verifier.walk(tree, logits: Self.rows(rows), first: first) { row, drafted in
+            let token = verifier.choose(
+                row, drafted: drafted, wishes: wishes, history: TokenHistory(prompt: []),
+                position: tokens.count)
+            tokens.append(token)
+            return (token, token != stop)
+        }
+        return (path, tokens)
+    }
+
+    @Test func aChainStandsAsFarAsItIsRight() {
+        let chain = DraftTree(chain: [3, 4, 5])
+        #expect(Self.walk(chain, rows: [3, 4, 5, 6]) == ([0, 1, 2], [3, 4, 5, 6]))
+        #expect(Self.walk(chain, rows: [3, 9, 5, 6]) == ([0], [3, 9]))
+        #expect(Self.walk(chain, rows: [8, 4, 5, 6]) == ([], [8]))
+        #expect(Self.walk(chain, rows: [0, 0, 3, 4, 1, 6], first: 2) == ([0, 1], [3, 4, 1]))
+        #expect(Self.walk(DraftTree(), rows: [7]) == ([], [7]))
+    }
+
+    @Test func theWalkEndsWithTheSequence() {
+        let chain = DraftTree(chain: [3, 4, 5])
+        #expect(Self.walk(chain, rows: [3, 4, 5, 6], stop: 4) == ([0, 1], [3, 4]))
+        #expect(Self.walk(chain, rows: [3, 9, 5, 6], stop: 9) == ([0], [3, 9]))
+    }
+
+    @Test func aTreeIsWalkedAlongTheRightChildren() {
+        var tree = DraftTree()
+        for (token, parent) in [(3, nil), (4, nil), (5, 1), (6, 1), (7, 3)] as [(Int32, Int?)] {
+            tree.append(token, parent: parent)
+        }
+        #expect(tree.depth == 3)
+        #expect(!tree.isChain)
+        #expect(Self.walk(tree, rows: [4, 0, 6, 0, 7, 9]) == ([1, 3, 4], [4, 6, 7, 9]))
+        #expect(Self.walk(tree, rows: [3, 8, 6, 0, 7, 9]) == ([0], [3, 8]))
+    }
+}

@@ -1,0 +1,81 @@
+import GLMDecoding
+import GLMEngine
+import GLMFiles
+import GLMKernels
+import GLMModel
+import GLMSynthesis
+import GLMTensor
+import GLMTestSupport
+import Testing
+
+/// A synthetic model of a preset, and prompts for it.
+final class SpeculationModel: Sendable {
+    let model: LanguageModel
+    private let folder: TemporaryDirectory
+
+    init(_ preset: Preset, format: CheckpointFormat = .bfloat16, sharesIndex: Bool = false) throws {
+        folder = try TemporaryDirectory()
+        var document = try preset.document()
+        if sharesIndex { document = document.setting("index_share_for_mtp_iteration", true) }
+        let synthetic = try SyntheticModel(document, source: preset.rawValue, format: format, seed: 7)
+        try CheckpointWriter(synthetic, shards: 1).write(
+            to: folder.file("model"), replaces: false, pool: ThreadPool(threads: 1))
+        model = try LanguageModel.load(directory: folder.file("model"), options: LoadOptions(threads: 2))
+    }
+
+    /// Half of the prompts are shorter than `index_topk`, half longer, up to about 80 tokens or twice as long.
+    func prompts(_ count: Int, salt: UInt64) -> [[Int32]] {
+        let random = CounterRandom(seed: salt, stream: 77)
+        let topK = model.configuration.indexTopK
+        return (0..<count).map { number in
+            let bits = random.bits(at: UInt64(number))
+            let length = number % 2 == 0 ? 1 + Int(bits % UInt64(topK)) : topK + 1 + Int(bits % 64)
+            return (0..<length).map {
+                Int32(
+                    random.bits(at: UInt64(number), lane: UInt32($0 + 1))
+                        % UInt64(model.configuration.vocabularySize))
+            }
+        }
+    }
+}
+
+/// What a request got, and what drafting did for it.
+struct SpeculativeOutcome: Sendable {
+    var tokens: [Int32] = []
+    var summary: RequestSummary?
+
+    var statistics: SpeculationStatistics { summary?.speculation ?? SpeculationStatistics() }
+}
+
+/// Runs requests together, at most `batch` of them at a time.
+func answers<Runner: ModelRunner>(
+    _ requests: [GenerationRequest], _ runner: Runner, drafter: (any Drafter)? = nil, batch: Int = 8,
+    chunk: Int = 512
+) async throws -> [SpeculativeOutcome] {
+    let engine = InferenceEngine(
+        runner: runner, options: .init(prefillChunk: chunk, maximumSequences: batch), drafter: drafter)
+    return try await withThrowingTaskGroup(of: (Int, SpeculativeOutcome).self) { group in
+        for (index, request) in requests.enumerated() {
+            group.addTask {
+                var outcome = SpeculativeOutcome()
+                for await event in try await engine.submit(request).events {
+                    switch event {
+                    case .token(let token), .endToken(let token): outcome.tokens.append(token)
+                    case .finished(let summary): outcome.summary = summary
+                    }
+                }
+                return (index, outcome)
+            }
+        }
+        return try await group.reduce(
+            into: [SpeculativeOutcome](repeating: SpeculativeOutcome(), count: requests.count)
+        ) { $0[$1.0] = $1.1 }
+    }
+}
+
+func greedy(
+    _ prompt: [Int32], tokens: Int, speculation: SpeculationParameters? = nil
+) -> GenerationRequest {
+    GenerationRequest(
+        prompt: prompt, sampling: .greedy, endTokens: [], maximumTokens: tokens, speculation: speculation)
+}
