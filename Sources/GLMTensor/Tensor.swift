@@ -81,9 +81,13 @@ public struct Tensor: Sendable, Equatable {
         return Tensor(shape: [rowCount, width + other.width], values: joined)
     }
 
-    /// These rows, then the other's: `[rowCount + other.rowCount, width]`.
-    package func above(_ other: Tensor) -> Tensor {
-        precondition(width == other.width || values.isEmpty, "width \(width) above \(other.width)")
-        return Tensor(shape: [rowCount + other.rowCount, other.width], values: values + other.values)
+    /// Adds the rows of another tensor of the same width behind those here, in the time that they take.
+    package mutating func append(_ below: Tensor) {
+        precondition(width == below.width, "rows of \(below.width) behind rows of \(width)")
+        let count = rowCount + below.rowCount
+        var rows: [Float] = []
+        swap(&rows, &values)
+        rows.append(contentsOf: below.values)
+        self = Tensor(shape: [count, below.width], values: rows)
     }
 }

@@ -60,7 +60,7 @@ package struct DraftState: Sendable {
         }
         precondition(
             tokens.count == hidden.rowCount, "\(tokens.count) tokens, \(hidden.rowCount) hidden rows")
-        pendingHidden = pendingTokens.isEmpty ? hidden : pendingHidden.above(hidden)
+        if pendingTokens.isEmpty { pendingHidden = hidden } else { pendingHidden.append(hidden) }
         pendingTokens += tokens
     }
 
