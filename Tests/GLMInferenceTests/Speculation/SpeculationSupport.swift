@@ -54,7 +54,7 @@ func answers<Runner: ModelRunner>(
 ) async throws -> [SpeculativeOutcome] {
     let engine = InferenceEngine(
         runner: runner, options: .init(prefillChunk: chunk, maximumSequences: batch), drafter: drafter)
-    return try await withThrowingTaskGroup(of: (Int, SpeculativeOutcome).self) { group in
+    let outcomes = try await withThrowingTaskGroup(of: (Int, SpeculativeOutcome).self) { group in
         for (index, request) in requests.enumerated() {
             group.addTask {
                 var outcome = SpeculativeOutcome()
@@ -71,6 +71,9 @@ func answers<Runner: ModelRunner>(
             into: [SpeculativeOutcome](repeating: SpeculativeOutcome(), count: requests.count)
         ) { $0[$1.0] = $1.1 }
     }
+    // The engine is asked once its last step has ended: only then has it let go of the caches.
+    while await engine.requestCount > 0 { await Task.yield() }
+    return outcomes
 }
 
 func greedy(
