@@ -17,7 +17,11 @@
     final class MPIDevice: Communicator {
         let rank: Int
         let size: Int
+        /// The process that plays rank 0.
+        private let first: Int
         private let timeout: Duration
+        /// Of each pair of processes, what they exchange in one group and in another.
+        private let tags: Range<Int>
         private let state = State()
 
         @safe
@@ -26,10 +30,25 @@
             var exchanges = 0
         }
 
-        init(rank: Int, size: Int, timeout: Duration) {
+        convenience init(rank: Int, size: Int, timeout: Duration) {
+            self.init(rank: rank, size: size, first: 0, timeout: timeout, tags: 1..<16_000)
+        }
+
+        private init(rank: Int, size: Int, first: Int, timeout: Duration, tags: Range<Int>) {
             self.rank = rank
             self.size = size
+            self.first = first
             self.timeout = timeout
+            self.tags = tags
+        }
+
+        func subgroup(_ ranks: Range<Int>) -> any Communicator {
+            precondition(ranks.contains(rank), "device \(rank) is not among \(ranks)")
+            if ranks.count == 1 { return SingleDevice() }
+            if ranks.count == size { return self }
+            return MPIDevice(
+                rank: rank - ranks.lowerBound, size: ranks.count, first: first + ranks.lowerBound,
+                timeout: timeout, tags: tags.upperBound..<tags.upperBound + tags.count)
         }
 
         func exchange(
@@ -40,17 +59,18 @@
             precondition(
                 counts.count == size && part.count == counts[rank], "\(part.count) values, counts \(counts)")
             // Messages of one pair arrive in order; the tag finds out ranks that do different things.
-            state.exchanges = (state.exchanges + 1) % 30_000
+            state.exchanges = (state.exchanges + 1) % tags.count
+            let tag = tags.lowerBound + state.exchanges
             let memory = unsafe counts.map { UnsafeMutableBufferPointer<Float>.allocate(capacity: $0) }
             defer { for rank in unsafe memory.indices { unsafe memory[rank].deallocate() } }
             _ = unsafe memory[rank].initialize(from: part)
             var messages: [Message] = []
             for other in 0..<size where other != rank {
                 if counts[other] > 0 {
-                    unsafe messages.append(.receive(memory[other], from: other, tag: state.exchanges))
+                    unsafe messages.append(.receive(memory[other], from: first + other, tag: tag))
                 }
                 if counts[rank] > 0 {
-                    unsafe messages.append(.send(memory[rank], to: other, tag: state.exchanges))
+                    unsafe messages.append(.send(memory[rank], to: first + other, tag: tag))
                 }
             }
             defer { for message in messages { message.forget() } }
@@ -75,7 +95,9 @@
                     }
                 }
                 let late = Set(messages.filter { !$0.isDone }.map(\.other)).sorted()
-                if pause == 0 { LastWords.prepare(rank: rank, collective, at: site, waitingFor: late) }
+                if pause == 0 {
+                    LastWords.prepare(rank: first + rank, collective, at: site, waitingFor: late)
+                }
                 guard !late.isEmpty else { return }
                 if !site.isPatient && start.duration(to: .now) > timeout {
                     throw CollectiveFailure(

@@ -58,24 +58,40 @@ package struct DecoderLayer: Sendable {
     }
 
     /// The residual stream `[rows, hidden]` behind this layer, and the keys its rows attended to.
+    ///
+    /// Where groups of devices serve sequences of their own, the rows are those of this device's group; they meet
+    /// those of the others for the feed-forward part, which all devices share.
     package func callAsFunction(
         _ h: Tensor, layer: Int, batch: RaggedBatch, caches: inout [SequenceCache], selection: KeySelection?,
         trace: Trace?
     ) -> (Tensor, KeySelection) {
-        let normed = inputNorm(h)
-        compute.finished(.inputNorm, layer: layer)
-        let (partial, keys) = attention(
-            normed, layer: layer, batch: batch, caches: &caches, selection: selection, trace: trace)
-        let a = compute.stored(device.sum(partial, at: CollectiveSite(.attention, layer: number)))
+        let (partial, keys) = attend(
+            h, layer: layer, batch: batch, caches: &caches, selection: selection, trace: trace)
+        let a = compute.stored(device.sumOfAttention(partial, at: CollectiveSite(.attention, layer: number)))
         trace?(.attention(layer: layer, a))
         trace?(.selection(layer: layer, keys))
         let residual = compute.add(h, a)
         let x = attentionNorm(residual)
         compute.finished(.attentionNorm, layer: layer)
         defer { compute.finished(.residual, layer: layer) }
-        let contribution = forward(x, layer: layer, trace: trace)
-        let y = compute.stored(device.sum(contribution, at: CollectiveSite(.feedForward, layer: number)))
+        let all = device.gather(rows: x, of: batch.shares, at: CollectiveSite(.rows, layer: number))
+        let contribution = forward(all, layer: layer, trace: trace)
+        let site = CollectiveSite(.feedForward, layer: number)
+        let y = compute.stored(device.sum(contribution, scattered: batch.shares, at: site))
         return (compute.add(residual, y), keys)
+    }
+
+    /// This device's part of W^O o, and the keys attended to.
+    private func attend(
+        _ h: Tensor, layer: Int, batch: RaggedBatch, caches: inout [SequenceCache], selection: KeySelection?,
+        trace: Trace?
+    ) -> (Tensor, KeySelection) {
+        // A group without a sequence in this pass.
+        guard batch.rowCount > 0 else { return (h, KeySelection(denseOver: [])) }
+        let normed = inputNorm(h)
+        compute.finished(.inputNorm, layer: layer)
+        return attention(
+            normed, layer: layer, batch: batch, caches: &caches, selection: selection, trace: trace)
     }
 
     /// Writes what later rows need to know of these rows, and computes nothing else.

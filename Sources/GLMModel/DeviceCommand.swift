@@ -11,6 +11,11 @@ struct DeviceCommand: Sendable, Equatable {
         case report
         /// The group's work is done.
         case stop
+
+        var isDraft: Bool {
+            if case .draft = self { return true }
+            return false
+        }
     }
 
     /// Which cache a step extends.
@@ -18,6 +23,8 @@ struct DeviceCommand: Sendable, Equatable {
         let id: UInt32
         /// The cache that this one is a copy of, when it is new and not empty.
         let copyOf: UInt32?
+        /// The group of devices that serves the sequence.
+        let group: Int
         let edits: [CacheEdit]
     }
 
@@ -104,6 +111,7 @@ private struct WordWriter {
     mutating func append(_ order: DeviceCommand.CacheOrder) {
         words.append(order.id)
         append(list: order.copyOf.map { [$0] } ?? []) { $0.words.append($1) }
+        append(order.group)
         append(list: order.edits) { writer, edit in
             switch edit {
             case .truncate(let length):
@@ -177,7 +185,8 @@ private struct WordReader {
     mutating func cacheOrder() -> DeviceCommand.CacheOrder {
         let id = word()
         let origin = list { $0.word() }.first
+        let group = integer()
         return DeviceCommand.CacheOrder(
-            id: id, copyOf: origin, edits: list { $0.edit() })
+            id: id, copyOf: origin, group: group, edits: list { $0.edit() })
     }
 }

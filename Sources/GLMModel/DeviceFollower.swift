@@ -1,3 +1,5 @@
+import GLMParallel
+
 /// A device that does what the first of its group says, until it is told to stop.
 struct DeviceFollower {
     private let model: LanguageModel
@@ -34,6 +36,7 @@ struct DeviceFollower {
         // Taken out of the dictionary: a second owner would make pages be copied.
         var extended = orders.map { order in
             var cache = order.copyOf.flatMap { caches[$0] } ?? caches.removeValue(forKey: order.id) ?? empty
+            cache.settle(in: order.group, isKept: order.group == model.device.plan.dataGroup)
             cache.apply(order.edits)
             return cache
         }

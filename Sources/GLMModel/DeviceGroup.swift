@@ -8,18 +8,18 @@ package import GLMParallel
 final class DeviceGroup: Sendable {
     private let device: Device
     private let lock = Condition()
-    private let dropped = DroppedCaches()
+    private let register: CacheRegister
     private let state: State
 
     @safe
     private final class State: @unchecked Sendable {
         // Guarded by the group's lock.
-        var caches: UInt32 = 0
         var isStopped = false
     }
 
     init(_ device: Device) {
         self.device = device
+        register = CacheRegister(groups: device.plan.layout.data)
         state = State()
     }
 
@@ -29,24 +29,26 @@ final class DeviceGroup: Sendable {
     ) -> Result {
         lock.locked {
             var orders: [DeviceCommand.CacheOrder] = []
-            for index in caches.indices { orders.append(order(&caches[index])) }
-            device.send(DeviceCommand(work: work, caches: orders, dropped: dropped.take()))
+            for index in caches.indices { orders.append(order(&caches[index], isDraft: work.isDraft)) }
+            device.send(DeviceCommand(work: work, caches: orders, dropped: register.takeDropped()))
             return body(&caches)
         }
     }
 
     /// The number under which the others know a cache, and what they have to do to it.
-    private func order(_ cache: inout SequenceCache) -> DeviceCommand.CacheOrder {
+    private func order(_ cache: inout SequenceCache, isDraft: Bool) -> DeviceCommand.CacheOrder {
         defer { cache.edits = [] }
         if let replica = cache.replica, cache.isReplicaUnique() {
-            return DeviceCommand.CacheOrder(id: replica.id, copyOf: nil, edits: cache.edits)
+            return DeviceCommand.CacheOrder(
+                id: replica.id, copyOf: nil, group: replica.group, edits: cache.edits)
         }
-        let original = cache.replica?.id
+        let original = cache.replica
         precondition(original != nil || cache.length == 0, "a cache that was filled without its group")
-        let replica = CacheReplica(id: state.caches, dropped: dropped)
-        state.caches += 1
+        let replica = register.add(copyOf: original, isDraft: isDraft)
+        cache.settle(in: replica.group, isKept: replica.group == device.plan.dataGroup)
         defer { cache.replica = replica }
-        return DeviceCommand.CacheOrder(id: replica.id, copyOf: original, edits: cache.edits)
+        return DeviceCommand.CacheOrder(
+            id: replica.id, copyOf: original?.id, group: replica.group, edits: cache.edits)
     }
 
     /// The reports of all devices, by rank.

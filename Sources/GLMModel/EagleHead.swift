@@ -15,6 +15,9 @@ package struct EagleHead: Sendable {
     let combine: Linear
     let layer: DecoderLayer
     let finalNorm: RMSNorm
+    private let device: Device
+    /// Whether the keys of a draft's first step serve the later ones too.
+    private let sharesKeys: Bool
 
     /// Reads `model.layers.{layerCount}.*`. Copies of embedding and head that some repacks add there are
     /// ignored.
@@ -28,6 +31,8 @@ package struct EagleHead: Sendable {
                 weight: try weights.vector(name + ".weight", count: hidden),
                 epsilon: configuration.rmsNormEpsilon, compute: compute)
         }
+        self.device = device
+        sharesKeys = configuration.sharesIndexAcrossDrafts
         embeddingNorm = try norm("enorm")
         hiddenNorm = try norm("hnorm")
         combine = Linear(
@@ -54,30 +59,54 @@ package struct EagleHead: Sendable {
         compute.profile?.begin("draft", tokens: steps.reduce(0) { $0 + $1.tokens.count })
         var batch = RaggedBatch(
             counts: steps.map(\.tokens.count), caches: caches, rotary: transformer.rotary,
-            trees: steps.map(\.tree))
+            trees: steps.map(\.tree), groups: device.plan.layout.data)
         for index in caches.indices { caches[index].reserve(steps[index].tokens.count) }
-        let embedded = embeddingNorm(transformer.embed(steps.flatMap(\.tokens)))
-        var x = combine(embedded.beside(hiddenNorm(EagleStep.hiddenRows(steps))))  // W^EH [e; u]
+        // Steps of the sequences that this device's group serves.
+        let own = zip(steps, caches).filter { $1.isKept }.map(\.0)
+        let embedded = embeddingNorm(transformer.embed(steps.flatMap(\.tokens), shares: batch.shares))
+        let hidden = hiddenNorm(EagleStep.hiddenRows(own, width: embedded.width))
+        let x = combine(embedded.beside(hidden))  // W^EH [e; u]
         compute.finished(.draftInput)
+        let read = remember(x, &batch, steps: steps, caches: caches, rotary: transformer.rotary)
+        defer { for index in caches.indices { caches[index].advance(steps[index].tokens.count) } }
+        guard steps.contains(where: { $0.logitRows > 0 }) else {
+            return .none(hidden: x.width, vocabulary: transformer.head.weight.rows)
+        }
+        let chosen = own.flatMap(\.keys)
+        if !chosen.isEmpty { batch.selection = KeySelection(chosen, visible: batch.visibleKeys) }
+        trace?(.hidden(index: 0, read))
+        let (h, keys) = layer(read, layer: 0, batch: batch, caches: &caches, selection: nil, trace: trace)
+        trace?(.hidden(index: 1, h))
+        let output = device.gather(rows: finalNorm(h), of: batch.shares, at: CollectiveSite(.rows))
+        defer { compute.finished(.head) }
+        // Every later step of a round brings its keys along.
+        let isFirst = sharesKeys && steps.allSatisfy(\.keys.isEmpty)
+        return EagleOutput(
+            logits: transformer.logits(output), hidden: output,
+            selection: isFirst
+                ? device.gather(keys, of: batch.shares, topK: layer.attention.indexer?.topK ?? 0) : keys)
+    }
+
+    /// The rows that somebody reads; of the others what later rows attend to is written down here.
+    private func remember(
+        _ x: Tensor, _ batch: inout RaggedBatch, steps: [EagleStep], caches: [SequenceCache],
+        rotary: RotaryEmbedding
+    ) -> Tensor {
+        guard steps.contains(where: { $0.logitRows < $0.tokens.count }) else { return x }
         let wanted = zip(batch.segments, steps).flatMap { $0.rows.suffix($1.logitRows) }
-        if wanted.count < batch.rowCount {
-            let silent = zip(batch.segments, steps).flatMap { $0.rows.dropLast($1.logitRows) }
+        let silent = zip(batch.segments, steps).flatMap { $0.rows.dropLast($1.logitRows) }
+        if !silent.isEmpty {
             layer.remember(
                 x.rows(silent), layer: 0,
-                batch: RaggedBatch(batch, rows: silent, rotary: transformer.rotary), caches: caches)
-            compute.finished(.draftCache, layer: 0)
-            (x, batch) = (x.rows(wanted), RaggedBatch(batch, rows: wanted, rotary: transformer.rotary))
+                batch: RaggedBatch(batch, rows: silent, rotary: rotary, shares: nil), caches: caches)
+            combine.compute.finished(.draftCache, layer: 0)
         }
-        defer { for index in caches.indices { caches[index].advance(steps[index].tokens.count) } }
-        guard !wanted.isEmpty else { return .none(hidden: x.width, vocabulary: transformer.head.weight.rows) }
-        let chosen = steps.flatMap(\.keys)
-        if !chosen.isEmpty { batch.selection = KeySelection(chosen, visible: batch.visibleKeys) }
-        trace?(.hidden(index: 0, x))
-        let (h, keys) = layer(x, layer: 0, batch: batch, caches: &caches, selection: nil, trace: trace)
-        trace?(.hidden(index: 1, h))
-        let hidden = finalNorm(h)
-        defer { compute.finished(.head) }
-        return EagleOutput(logits: transformer.logits(hidden), hidden: hidden, selection: keys)
+        let shares = batch.shares.map {
+            RowShares(
+                counts: steps.map(\.logitRows), groups: caches.map(\.group), groupCount: $0.pieces.count)
+        }
+        batch = RaggedBatch(batch, rows: wanted, rotary: rotary, shares: shares)
+        return x.rows(wanted)
     }
 }
 
@@ -125,9 +154,8 @@ package struct EagleStep: Sendable, Equatable {
     }
 
     /// The hidden rows of all steps, one behind the other.
-    static func hiddenRows(_ steps: [EagleStep]) -> Tensor {
-        let width = steps.first?.hidden.width ?? 0
+    static func hiddenRows(_ steps: [EagleStep], width: Int) -> Tensor {
         let values = steps.flatMap(\.hidden.values)
-        return Tensor(shape: [values.count / max(width, 1), width], values: values)
+        return Tensor(shape: [values.count / width, width], values: values)
     }
 }

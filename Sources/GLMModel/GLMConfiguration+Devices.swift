@@ -14,6 +14,24 @@ extension GLMConfiguration {
         return (2 * layers + 2, 4 * (rows * hiddenSize * (2 * layers + 1) + logitRows * vocabularySize))
     }
 
+    /// What a device exchanges in a forward pass where groups of devices serve sequences of their own.
+    ///
+    /// Behind the embedding and every feed-forward part sums are scattered; before every feed-forward part and the head
+    /// rows are gathered. Devices of one group also add their parts of an attention.
+    /// - Parameters:
+    ///   - rows: tokens of all sequences; of the MTP layer, those that go through it.
+    ///   - ownRows: tokens of the sequences that the device's group serves.
+    ///   - hiddenRows: rows whose hidden state is read.
+    package func traffic(
+        rows: Int, ownRows: Int, hiddenRows: Int, logitRows: Int, layout: ParallelLayout
+    ) -> (calls: Int, bytes: Int) {
+        let sums = layout.attentionTensor > 1 && ownRows > 0 ? layerCount : 0
+        let elements =
+            rows * hiddenSize * (2 * layerCount + 1) + ownRows * hiddenSize * sums + hiddenRows * hiddenSize
+            + logitRows * vocabularySize
+        return (2 * layerCount + 3 + sums, 4 * elements)
+    }
+
     /// Refuses a layout that this model's widths cannot be divided by.
     /// - Throws: `usage` that names the widths and the divisors that would do.
     package func check(_ layout: ParallelLayout) throws(InputError) {

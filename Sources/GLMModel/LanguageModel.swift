@@ -88,7 +88,8 @@ package final class LanguageModel: Sendable {
     ///
     /// A row's result does not depend on the other rows, on how its prompt was cut, or on the number of
     /// threads.
-    /// - Precondition: one cache a step; token ids inside the vocabulary; no sequence beyond `contextSize`.
+    /// - Precondition: one cache a step; token ids inside the vocabulary; no sequence beyond `contextSize`. A trace is told
+    ///   of the rows on this device: where groups of devices serve sequences of their own, all must be this one's.
     package func forward(
         _ steps: [SequenceStep], caches: inout [SequenceCache], trace: Trace? = nil
     ) -> ForwardOutput {
@@ -99,7 +100,8 @@ package final class LanguageModel: Sendable {
         }
         guard let group else { return transformer(steps, caches: &caches, trace: trace) }
         return group.lead(.trunk(steps), caches: &caches) { caches in
-            transformer(steps, caches: &caches, trace: trace)
+            precondition(trace == nil || caches.allSatisfy(\.isKept), "a trace of rows on other devices")
+            return transformer(steps, caches: &caches, trace: trace)
         }
     }
 
@@ -114,7 +116,8 @@ package final class LanguageModel: Sendable {
             return eagleHead(steps, caches: &caches, transformer: transformer, trace: trace)
         }
         return group.lead(.draft(steps), caches: &caches) { caches in
-            eagleHead(steps, caches: &caches, transformer: transformer, trace: trace)
+            precondition(trace == nil || caches.allSatisfy(\.isKept), "a trace of rows on other devices")
+            return eagleHead(steps, caches: &caches, transformer: transformer, trace: trace)
         }
     }
 

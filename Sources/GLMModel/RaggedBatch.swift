@@ -1,7 +1,9 @@
+import GLMParallel
+
 /// The rows of one forward pass: tokens of several sequences, one behind the other.
 ///
 /// Rows of different sequences never see each other; a row sees its own sequence's cached keys up to itself,
-/// or in a tree those of its path.
+/// or in a tree those of its path. Of sequences that another group of devices serves there are no rows.
 package struct RaggedBatch: Sendable {
     /// The rows of one sequence.
     package struct Segment: Sendable {
@@ -24,15 +26,20 @@ package struct RaggedBatch: Sendable {
     let branches: [RowBranch?]
     /// Keys that were chosen beforehand, for every layer; nil lets the indexers choose.
     package var selection: KeySelection?
+    /// Which group of devices has which of the rows of all groups; nil when there is one group.
+    let shares: RowShares?
 
     /// Places `counts[i]` new rows behind the tokens that `caches[i]` already holds.
-    /// - Parameter trees: for each sequence the tree that its new rows end, or nil; empty for no trees at all.
+    /// - Parameters:
+    ///   - trees: for each sequence the tree that its new rows end, or nil; empty for no trees at all.
+    ///   - groups: groups of devices that serve sequences of their own.
     package init(
-        counts: [Int], caches: [SequenceCache], rotary: RotaryEmbedding, trees: [TokenBranches?] = []
+        counts: [Int], caches: [SequenceCache], rotary: RotaryEmbedding, trees: [TokenBranches?] = [],
+        groups: Int = 1
     ) {
         precondition(counts.count == caches.count, "\(counts.count) steps for \(caches.count) caches")
         var rows = Rows()
-        for (index, count) in counts.enumerated() {
+        for (index, count) in counts.enumerated() where caches[index].isKept {
             let length = caches[index].length
             guard let tree = trees.isEmpty ? nil : trees[index] else {
                 for offset in 0..<count { rows.append(index, position: length + offset) }
@@ -43,21 +50,25 @@ package struct RaggedBatch: Sendable {
                 "a tree of \(tree.parents.count) rows behind \(tree.base), \(length) + \(count) in the cache")
             for slot in length..<(length + count) { rows.append(index, slot: slot, tree: tree) }
         }
-        self.init(rows, sequences: counts.count, rotary: rotary)
+        let shares =
+            groups == 1
+            ? nil : RowShares(counts: counts, groups: caches.map(\.group), groupCount: groups)
+        self.init(rows, sequences: counts.count, rotary: rotary, shares: shares)
     }
 
     /// Some rows of a batch, ascending.
-    package init(_ batch: RaggedBatch, rows: [Int], rotary: RotaryEmbedding) {
+    /// - Parameter shares: what all groups choose of the batch; nil when there is one group.
+    init(_ batch: RaggedBatch, rows: [Int], rotary: RotaryEmbedding, shares: RowShares?) {
         var chosen = Rows()
         for row in rows {
             chosen.append(
                 batch.segmentOfRow[row], position: batch.positions[row], slot: batch.slots[row],
                 branch: batch.branches.isEmpty ? nil : batch.branches[row])
         }
-        self.init(chosen, sequences: batch.segments.count, rotary: rotary)
+        self.init(chosen, sequences: batch.segments.count, rotary: rotary, shares: shares)
     }
 
-    private init(_ rows: Rows, sequences: Int, rotary: RotaryEmbedding) {
+    private init(_ rows: Rows, sequences: Int, rotary: RotaryEmbedding, shares: RowShares?) {
         var (first, segments): (Int, [Segment]) = (0, [])
         for sequence in 0..<sequences {
             var end = first
@@ -66,6 +77,7 @@ package struct RaggedBatch: Sendable {
             first = end
         }
         self.segments = segments
+        self.shares = shares
         positions = rows.positions
         slots = rows.slots
         segmentOfRow = rows.owners

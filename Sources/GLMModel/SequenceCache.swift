@@ -12,6 +12,10 @@ package struct SequenceCache: Sendable {
     private var pages: [CachePage] = []
     /// What stands for this cache on the other devices of a group; nil before its first forward pass there.
     var replica: CacheReplica?
+    /// The group of devices that serves this sequence.
+    private(set) var group = 0
+    /// Whether the rows are on this device; elsewhere only their number is known.
+    private(set) var isKept = true
     /// What was done to this cache since the last forward pass, for the other devices to do too.
     var edits: [CacheEdit] = []
     /// Claimed together with the pages in use, and not used yet.
@@ -22,8 +26,18 @@ package struct SequenceCache: Sendable {
     /// Pages held, shared ones included.
     package var pageCount: Int { pages.count }
 
+    /// Leaves the sequence to a group of devices.
+    ///
+    /// - Parameter isKept: whether this device is one of them.
+    /// - Precondition: nothing was stored yet.
+    mutating func settle(in group: Int, isKept: Bool) {
+        precondition(length == 0 || (group, isKept) == (self.group, self.isKept), "a cache cannot move")
+        (self.group, self.isKept) = (group, isKept)
+    }
+
     /// Makes room for `count` more tokens, with pages that no other cache can see.
     package mutating func reserve(_ count: Int) {
+        guard isKept else { return }
         let tokens = CacheLayout.pageTokens
         for page in (length / tokens)..<max(length / tokens, pages.count)
         where !isKnownUniquelyReferenced(&pages[page]) { pages[page] = pages[page].copy() }
@@ -47,7 +61,8 @@ package struct SequenceCache: Sendable {
     /// Declares the rows of `count` more tokens complete.
     package mutating func advance(_ count: Int) {
         precondition(
-            length + count <= pages.count * CacheLayout.pageTokens, "advance past the reserved pages")
+            !isKept || length + count <= pages.count * CacheLayout.pageTokens,
+            "advance past the reserved pages")
         length += count
     }
 
@@ -60,6 +75,7 @@ package struct SequenceCache: Sendable {
 
     private mutating func forget(from length: Int) {
         self.length = length
+        guard isKept else { return }
         let kept = (length + CacheLayout.pageTokens - 1) / CacheLayout.pageTokens
         // A single page is likely to be wanted again: speculation goes back and forth over its border.
         if pages.count == kept + 1, let last = pages.last { spare.append(last) }
@@ -73,7 +89,9 @@ package struct SequenceCache: Sendable {
         // A chain only forgets its end.
         guard kept.last != base + kept.count - 1 else { return truncate(to: base + kept.count) }
         if replica != nil { edits.append(.compact(kept: kept, base: base)) }
-        for (index, row) in kept.enumerated() where row != base + index { move(row, to: base + index) }
+        for (index, row) in kept.enumerated() where isKept && row != base + index {
+            move(row, to: base + index)
+        }
         forget(from: base + kept.count)
     }
 

@@ -53,10 +53,11 @@ package struct Transformer: Sendable {
     ) -> ForwardOutput {
         head.compute.profile?.begin(steps)
         let batch = RaggedBatch(
-            counts: steps.map(\.tokens.count), caches: caches, rotary: rotary, trees: steps.map(\.tree))
+            counts: steps.map(\.tokens.count), caches: caches, rotary: rotary, trees: steps.map(\.tree),
+            groups: device.plan.layout.data)
         for index in caches.indices { caches[index].reserve(steps[index].tokens.count) }
 
-        var h = embed(steps.flatMap(\.tokens))  // [rows, hidden]
+        var h = embed(steps.flatMap(\.tokens), shares: batch.shares)  // [rows, hidden]
         head.compute.finished(.embedding)
         trace?(.hidden(index: 0, h))
         var selection: KeySelection?
@@ -68,15 +69,15 @@ package struct Transformer: Sendable {
         }
         for index in caches.indices { caches[index].advance(steps[index].tokens.count) }
         if let trace { trace(.finalNorm(finalNorm(h))) }
-        return read(h, steps: steps, batch: batch)
+        return read(h, steps: steps, batch: batch, groups: caches.map(\.group))
     }
 
-    /// The embedding's rows of `tokens`, widened: `[tokens, hidden]`.
-    package func embed(_ tokens: [Int32]) -> Tensor {
-        device.sum(ownRows(of: tokens), at: CollectiveSite(.embedding))
+    /// The embedding's rows of `tokens`, widened: `[tokens, hidden]`; of those that this device's group serves.
+    package func embed(_ tokens: [Int32], shares: RowShares? = nil) -> Tensor {
+        device.sum(ownRows(of: tokens), scattered: shares, at: CollectiveSite(.embedding))
     }
 
-    /// The logits of rows that went through the last norm, `[rows, vocabulary]`.
+    /// The logits of rows that went through the last norm, `[rows, vocabulary]`: the rows of all groups.
     package func logits(_ hidden: Tensor) -> Tensor {
         device.beside(head(hidden), at: CollectiveSite(.logits))
     }
@@ -107,19 +108,27 @@ package struct Transformer: Sendable {
         }
     }
 
-    /// Final norm and head of the rows somebody reads.
-    private func read(_ h: Tensor, steps: [SequenceStep], batch: RaggedBatch) -> ForwardOutput {
+    /// Final norm and head of the rows somebody reads, those of all groups.
+    private func read(
+        _ h: Tensor, steps: [SequenceStep], batch: RaggedBatch, groups: [Int]
+    ) -> ForwardOutput {
+        // Rows of this group, and of the rows that all groups read those that want logits.
         var wanted: [Int] = []
         var scored: [Int] = []
+        var read = 0
         for (segment, step) in zip(batch.segments, steps) {
             precondition(
                 step.logitRows <= step.hiddenRows && step.hiddenRows <= step.tokens.count,
                 "\(step.logitRows) logit rows of \(step.hiddenRows) hidden rows of \(step.tokens.count)")
-            scored.append(
-                contentsOf: wanted.count + step.hiddenRows - step.logitRows..<wanted.count + step.hiddenRows)
+            read += step.hiddenRows
+            scored.append(contentsOf: read - step.logitRows..<read)
             wanted.append(contentsOf: segment.rows.suffix(step.hiddenRows))
         }
-        let hidden = finalNorm(wanted.count == h.rowCount ? h : h.rows(wanted))
+        let shares = batch.shares.map {
+            RowShares(counts: steps.map(\.hiddenRows), groups: groups, groupCount: $0.pieces.count)
+        }
+        let normed = finalNorm(wanted.count == h.rowCount ? h : h.rows(wanted))
+        let hidden = device.gather(rows: normed, of: shares, at: CollectiveSite(.rows))
         defer { head.compute.finished(.head) }
         return ForwardOutput(
             logits: logits(scored.count == hidden.rowCount ? hidden : hidden.rows(scored)), hidden: hidden)

@@ -14,8 +14,10 @@ package struct CollectiveSite: Sendable, Hashable {
         case attention
         /// Partial sums of the feed-forward part, experts and shared expert together.
         case feedForward
-        /// Rows of all groups of a data-parallel attention, before the feed-forward part.
+        /// Rows of all groups of a data-parallel attention: before a feed-forward part, and before the head.
         case rows
+        /// The keys that the groups of a data-parallel attention chose, where later drafts use them again.
+        case keys
         /// Logits of each device's part of the vocabulary.
         case logits
         /// Ledgers, for the first device to print.

@@ -26,6 +26,12 @@ package protocol Communicator: Sendable {
 
     /// Ends the group's work on every rank: whoever waits or comes later gets `failure`.
     func abort(_ failure: CollectiveFailure)
+
+    /// The devices `ranks` of this group as a group of their own, numbered from 0, for collectives without the others.
+    ///
+    /// Failures name devices by their numbers in the largest group.
+    /// - Precondition: this device is one of them; all of them ask for the same ranks.
+    func subgroup(_ ranks: Range<Int>) -> any Communicator
 }
 
 extension Communicator {
@@ -44,33 +50,60 @@ extension Communicator {
         _ part: UnsafeBufferPointer<Float>, counts: [Int], into whole: UnsafeMutableBufferPointer<Float>,
         at site: CollectiveSite
     ) throws(CollectiveFailure) {
+        var first = 0
+        let places = counts.map { count in
+            defer { first += count }
+            return [first..<first + count]
+        }
+        unsafe try allGather(part, places: places, into: whole, at: site)
+    }
+
+    /// All parts, each in the places of its rank: together all of `whole`.
+    ///
+    /// - Parameter places: for each rank the pieces of `whole` that its part fills, one behind the other.
+    package func allGather(
+        _ part: UnsafeBufferPointer<Float>, places: [[Range<Int>]],
+        into whole: UnsafeMutableBufferPointer<Float>, at site: CollectiveSite
+    ) throws(CollectiveFailure) {
+        let counts = places.map { $0.reduce(0) { $0 + $1.count } }
         precondition(
             whole.count == counts.reduce(0, +), "\(whole.count) values for parts of \(counts)")
         unsafe try exchange(part, counts: counts, .allGather, at: site) { parts in
-            var first = 0
             for rank in unsafe parts.indices {
-                let part = unsafe parts[rank]
-                unsafe copy(part, to: whole, first: first)
-                first += part.count
+                var first = 0
+                for place in places[rank] {
+                    let piece = unsafe UnsafeBufferPointer(
+                        rebasing: parts[rank][first..<first + place.count])
+                    unsafe copy(piece, to: whole, first: place.lowerBound)
+                    first += place.count
+                }
             }
         }
     }
 
-    /// This rank's share of the sum over the ranks: `counts[rank]` values, those behind the shares of lower ranks.
+    /// This rank's share of the sum over the ranks.
+    ///
+    /// - Parameters:
+    ///   - whole: as many values on every rank.
+    ///   - pieces: the elements of the sum that this rank wants, which others may want too.
+    ///   - share: receives them, one piece behind the other.
     package func reduceScatter(
-        _ whole: UnsafeBufferPointer<Float>, counts: [Int], into share: UnsafeMutableBufferPointer<Float>,
-        at site: CollectiveSite
+        _ whole: UnsafeBufferPointer<Float>, pieces: [Range<Int>],
+        into share: UnsafeMutableBufferPointer<Float>, at site: CollectiveSite
     ) throws(CollectiveFailure) {
         precondition(
-            whole.count == counts.reduce(0, +) && share.count == counts[rank],
-            "\(whole.count) values, a share of \(share.count), shares \(counts)")
-        let first = counts[..<rank].reduce(0, +)
-        let all = [Int](repeating: whole.count, count: size)
-        unsafe try exchange(whole, counts: all, .reduceScatter, at: site) { parts in
-            let shares = unsafe parts.map {
-                unsafe UnsafeBufferPointer(rebasing: $0[first..<first + share.count])
+            share.count == pieces.reduce(0) { $0 + $1.count },
+            "a share of \(share.count) values, pieces \(pieces)")
+        let counts = [Int](repeating: whole.count, count: size)
+        unsafe try exchange(whole, counts: counts, .reduceScatter, at: site) { parts in
+            var first = 0
+            for piece in pieces {
+                let sources = unsafe parts.map { unsafe UnsafeBufferPointer(rebasing: $0[piece]) }
+                let target = unsafe UnsafeMutableBufferPointer(
+                    rebasing: share[first..<first + piece.count])
+                unsafe addInOrder(sources, into: target)
+                first += piece.count
             }
-            unsafe addInOrder(shares, into: share)
         }
     }
 

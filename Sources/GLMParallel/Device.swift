@@ -7,6 +7,8 @@ package struct Device: Sendable {
     package let communicator: any Communicator
     package let plan: Partition
     package let ledger = TrafficLedger()
+    /// The devices that share this one's attention, and its sequences.
+    private let attentionGroup: any Communicator
     private let failed: @Sendable (CollectiveFailure) -> Never
 
     /// - Parameter failed: is told why the group's work ends, and ends it.
@@ -16,6 +18,7 @@ package struct Device: Sendable {
     ) {
         self.communicator = communicator
         self.plan = plan
+        attentionGroup = communicator.subgroup(plan.dataGroupRanks)
         self.failed = failed
     }
 
@@ -35,14 +38,63 @@ package struct Device: Sendable {
 
     /// The sum of the devices' `x`, on every device.
     package func sum(_ x: Tensor, at site: CollectiveSite) -> Tensor {
-        if isAlone { return x }
+        sum(x, over: communicator, at: site)
+    }
+
+    /// The sum of `x` over the devices that share this one's attention; nothing travels for no rows.
+    package func sumOfAttention(_ x: Tensor, at site: CollectiveSite) -> Tensor {
+        x.rowCount == 0 && plan.layout.data > 1 ? x : sum(x, over: attentionGroup, at: site)
+    }
+
+    private func sum(_ x: Tensor, over group: any Communicator, at site: CollectiveSite) -> Tensor {
+        if group.size == 1 { return x }
         var x = x
         run(.allReduce, elements: x.values.count, site) { () throws(CollectiveFailure) in
             unsafe try onValues(of: &x) { (values) throws(CollectiveFailure) in
-                unsafe try communicator.allReduce(values, at: site)
+                unsafe try group.allReduce(values, at: site)
             }
         }
         return x
+    }
+
+    /// The rows of all groups, `[shares.rowCount, width]`, of which this device has those of its own.
+    ///
+    /// The first device of each group sends; without shares all rows are here.
+    package func gather(rows x: Tensor, of shares: RowShares?, at site: CollectiveSite) -> Tensor {
+        guard let shares else { return x }
+        precondition(
+            x.rowCount == shares.count(of: plan.dataGroup),
+            "\(x.rowCount) rows of \(shares), group \(plan.dataGroup)")
+        let places = (0..<plan.layout.tensor).map { rank in
+            let (group, member) = rank.quotientAndRemainder(dividingBy: plan.layout.attentionTensor)
+            return member == 0 ? shares.elements(of: group, width: x.width) : []
+        }
+        let sends = plan.rank % plan.layout.attentionTensor == 0
+        var whole = Tensor(zeros: [shares.rowCount, x.width])
+        run(.allGather, elements: whole.values.count, site) { () throws(CollectiveFailure) in
+            unsafe try onValues(of: &whole) { (whole) throws(CollectiveFailure) in
+                unsafe try reading(sends ? x.values : []) { (part) throws(CollectiveFailure) in
+                    unsafe try communicator.allGather(part, places: places, into: whole, at: site)
+                }
+            }
+        }
+        return whole
+    }
+
+    /// The sum of the devices' `x`, of the rows that this device's group serves; without shares, of all rows.
+    package func sum(_ x: Tensor, scattered shares: RowShares?, at site: CollectiveSite) -> Tensor {
+        guard let shares else { return sum(x, at: site) }
+        precondition(x.rowCount == shares.rowCount, "\(x.rowCount) rows of \(shares)")
+        var own = Tensor(zeros: [shares.count(of: plan.dataGroup), x.width])
+        let pieces = shares.elements(of: plan.dataGroup, width: x.width)
+        run(.reduceScatter, elements: x.values.count, site) { () throws(CollectiveFailure) in
+            unsafe try onValues(of: &own) { (own) throws(CollectiveFailure) in
+                unsafe try reading(x.values) { (whole) throws(CollectiveFailure) in
+                    unsafe try communicator.reduceScatter(whole, pieces: pieces, into: own, at: site)
+                }
+            }
+        }
+        return own
     }
 
     /// The devices' columns side by side, `[rows, Σ columns]`: all have as many.
@@ -69,12 +121,12 @@ package struct Device: Sendable {
         var whole = [Float](repeating: 0, count: counts.reduce(0, +))
         run(.allGather, elements: whole.count, site) { () throws(CollectiveFailure) in
             var failure: CollectiveFailure?
-            unsafe values.withUnsafeBufferPointer { part in
-                unsafe whole.withUnsafeMutableBufferPointer { whole in
-                    do throws(CollectiveFailure) {
+            unsafe whole.withUnsafeMutableBufferPointer { whole in
+                do throws(CollectiveFailure) {
+                    unsafe try reading(values) { (part) throws(CollectiveFailure) in
                         unsafe try communicator.allGather(part, counts: counts, into: whole, at: site)
-                    } catch { failure = error }
-                }
+                    }
+                } catch { failure = error }
             }
             if let failure { throw failure }
         }
@@ -106,6 +158,16 @@ package struct Device: Sendable {
         let start = ContinuousClock.now
         do throws(CollectiveFailure) { try body() } catch { fail(error) }
         ledger.add(TrafficLedger.Key(collective, site), elements: elements, time: start.duration(to: .now))
+    }
+
+    private func reading(
+        _ values: [Float], _ body: (UnsafeBufferPointer<Float>) throws(CollectiveFailure) -> Void
+    ) throws(CollectiveFailure) {
+        var failure: CollectiveFailure?
+        unsafe values.withUnsafeBufferPointer { values in
+            do throws(CollectiveFailure) { unsafe try body(values) } catch { failure = error }
+        }
+        if let failure { throw failure }
     }
 
     private func onValues(

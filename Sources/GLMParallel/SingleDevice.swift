@@ -17,4 +17,6 @@ package struct SingleDevice: Communicator {
     }
 
     package func abort(_ failure: CollectiveFailure) {}
+
+    package func subgroup(_ ranks: Range<Int>) -> any Communicator { self }
 }

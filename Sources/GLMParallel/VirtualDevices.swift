@@ -42,6 +42,14 @@ package struct VirtualDevice: Communicator {
     }
 
     package func abort(_ failure: CollectiveFailure) { meeting.abort(failure) }
+
+    package func subgroup(_ ranks: Range<Int>) -> any Communicator {
+        precondition(ranks.contains(rank), "device \(rank) is not among \(ranks)")
+        if ranks.count == 1 { return SingleDevice() }
+        if ranks.count == size { return self }
+        return VirtualDevice(
+            rank: rank - ranks.lowerBound, size: ranks.count, meeting: meeting.part(ranks))
+    }
 }
 
 /// The state that the threads of a group share.
@@ -54,6 +62,8 @@ private final class Meeting: @unchecked Sendable {
     }
 
     private let size: Int
+    /// The number that the first rank has in messages.
+    private let firstName: Int
     private let timeout: Duration
     private let condition = Condition()
     // All below is guarded by the condition's lock, except the memory: a rank writes its own before it arrives.
@@ -62,12 +72,27 @@ private final class Meeting: @unchecked Sendable {
     private var arrivals = 0
     private var failure: CollectiveFailure?
     private let memory: [[PartMemory]]
+    /// Meetings of some of the ranks.
+    private var parts: [Range<Int>: Meeting] = [:]
 
-    init(size: Int, timeout: Duration) {
+    init(size: Int, timeout: Duration, firstName: Int = 0) {
         self.size = size
+        self.firstName = firstName
         self.timeout = timeout
         arrived = [Call?](repeating: nil, count: size)
         memory = (0..<2).map { _ in (0..<size).map { _ in PartMemory() } }
+    }
+
+    /// The meeting of these ranks alone, the same for each of them.
+    func part(_ ranks: Range<Int>) -> Meeting {
+        condition.locked {
+            let part =
+                parts[ranks]
+                ?? Meeting(
+                    size: ranks.count, timeout: timeout, firstName: firstName + ranks.lowerBound)
+            parts[ranks] = part
+            return part
+        }
     }
 
     func exchange(
@@ -95,8 +120,10 @@ private final class Meeting: @unchecked Sendable {
         if let other = arrived.firstIndex(where: { $0 != nil && $0 != call }), let there = arrived[other] {
             failure = CollectiveFailure(
                 .disagreement(
-                    rank: rank, found: "\(call.collective.rawValue), \(call.site), \(call.counts)",
-                    expected: "what rank \(other) does: \(there.counts)"), there.collective, at: there.site)
+                    rank: firstName + rank,
+                    found: "\(call.collective.rawValue), \(call.site), \(call.counts)",
+                    expected: "what rank \(firstName + other) does: \(there.counts)"), there.collective,
+                at: there.site)
             condition.wakeAll()
         } else if arrivals == size {
             exchanges += 1
@@ -108,17 +135,19 @@ private final class Meeting: @unchecked Sendable {
 
     private func giveUp(_ call: Call) {
         guard failure == nil else { return }
-        let late = arrived.indices.filter { arrived[$0] == nil }
+        let late = arrived.indices.filter { arrived[$0] == nil }.map { firstName + $0 }
         failure = CollectiveFailure(
             .late(ranks: late, seconds: timeout / .seconds(1)), call.collective, at: call.site)
         condition.wakeAll()
     }
 
     func abort(_ reason: CollectiveFailure) {
-        condition.locked {
+        let parts = condition.locked {
             failure = failure ?? reason
             condition.wakeAll()
+            return self.parts
         }
+        for part in parts.values { part.abort(reason) }
     }
 }
 

@@ -17,6 +17,16 @@ struct DeviceArguments: ParsableArguments {
     @Option(name: .long, help: "Groups of devices that own whole experts; divides --tp-size.")
     var epSize = 1
 
+    @Flag(
+        name: .long,
+        help: "Groups of devices answer requests of their own; all devices share the feed-forward parts.")
+    var enableDpAttention = false
+
+    @Option(
+        name: .long,
+        help: "These groups; divides --tp-size (default with --enable-dp-attention: one for each device).")
+    var dpSize: Int?
+
     @Option(
         name: .long,
         help: "Seconds a device waits for the others; then all give up, and the late one is named.")
@@ -27,7 +37,13 @@ struct DeviceArguments: ParsableArguments {
     /// - Parameter seed: must be the same in all processes, like the program itself.
     func options(seed: UInt64? = nil) throws(InputError) -> DeviceOptions {
         var options = DeviceOptions()
-        options.layout = ParallelLayout(tensor: tpSize, expert: epSize)
+        guard enableDpAttention || dpSize ?? 1 == 1 else {
+            throw InputError(
+                .usage, subject: "--dp-size", found: "\(dpSize ?? 1) without --enable-dp-attention",
+                expected: "both", remedy: "copies of a whole model are served by several programs")
+        }
+        options.layout = ParallelLayout(
+            tensor: tpSize, expert: epSize, data: enableDpAttention ? dpSize ?? tpSize : 1)
         try options.layout.check([])
         guard (0.001...86_400).contains(collectiveTimeout) else {
             throw InputError(

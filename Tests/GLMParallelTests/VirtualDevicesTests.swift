@@ -43,18 +43,61 @@ import Testing
         for result in results { #expect(result == expected) }
     }
 
+    /// In pieces, of which two ranks may want the same.
     @Test func sharesOfASumAreScattered() throws {
-        let counts = [4, 0, 3]
-        let results = try Devices.run(3) { (device) throws(CollectiveFailure) in
-            try mutating([Float](repeating: 0, count: counts[device.rank])) {
+        let pieces = [[0..<2, 5..<7], [], [2..<5], [0..<2, 5..<7]]
+        let results = try Devices.run(4) { (device) throws(CollectiveFailure) in
+            let own = pieces[device.rank]
+            return try mutating([Float](repeating: 0, count: own.reduce(0) { $0 + $1.count })) {
                 (share) throws(CollectiveFailure) in
                 try reading(Self.values(device.rank, 7)) { (whole) throws(CollectiveFailure) in
-                    try device.reduceScatter(whole, counts: counts, into: share, at: Self.site)
+                    try device.reduceScatter(whole, pieces: own, into: share, at: Self.site)
                 }
             }
         }
-        let sum = Self.sum((0..<3).map { Self.values($0, 7) })
-        #expect(results == [Array(sum[..<4]), [], Array(sum[4...])])
+        let sum = Self.sum((0..<4).map { Self.values($0, 7) })
+        #expect(results == pieces.map { $0.flatMap { Array(sum[$0]) } })
+    }
+
+    @Test func partsAreGatheredWhereTheyBelong() throws {
+        let places = [[4..<6, 0..<1], [], [1..<4]]
+        let results = try Devices.run(3) { (device) throws(CollectiveFailure) in
+            let part = Self.values(device.rank, device.rank == 1 ? 0 : 3)
+            return try mutating([Float](repeating: 0, count: 6)) { (whole) throws(CollectiveFailure) in
+                try reading(part) { (part) throws(CollectiveFailure) in
+                    try device.allGather(part, places: places, into: whole, at: Self.site)
+                }
+            }
+        }
+        let (first, last) = (Self.values(0, 3), Self.values(2, 3))
+        for result in results { #expect(result == [first[2]] + last + first[..<2]) }
+    }
+
+    /// Two halves of a group add on their own, as often as they like.
+    @Test func halvesMeetWithoutEachOther() throws {
+        let results = try Devices.run(4) { (device) throws(CollectiveFailure) in
+            let first = device.rank / 2 * 2
+            let half = device.subgroup(first..<first + 2)
+            var sum = Self.values(device.rank, 5)
+            for _ in 0...device.rank / 2 {
+                sum = try mutating(sum) { (values) throws(CollectiveFailure) in
+                    try half.allReduce(values, at: Self.site)
+                }
+            }
+            try device.barrier(at: Self.site)
+            return sum
+        }
+        let halves = [0, 2].map { Self.sum([Self.values($0, 5), Self.values($0 + 1, 5)]) }
+        #expect(results[..<2] == [halves[0], halves[0]])
+        #expect(results[2...] == [halves[1].map { 2 * $0 }, halves[1].map { 2 * $0 }])
+    }
+
+    @Test func aLateRankOfAHalfHasItsOwnNumber() {
+        let failures = Devices.failures(4, timeout: .milliseconds(50)) { (device) throws(CollectiveFailure) in
+            guard device.rank == 2 else { return }
+            try device.subgroup(2..<4).barrier(at: Self.site)
+        }
+        #expect(failures[2]?.reason == .late(ranks: [3], seconds: 0.05))
     }
 
     @Test(arguments: [0, 2])
