@@ -159,6 +159,11 @@ public final class Compute: Sendable {
         let fair = share / max(1, inner * group.tokens)
         let least = group.tokens == 1 ? 65536 / bytes : 16
         let most = group.tokens == 1 ? 524_288 / bytes : max(64, 65536 / bytes)
-        return max(unit, min(max(fair, least), most) / unit * unit)
+        let rows = max(unit, min(max(fair, least), most) / unit * unit)
+        // The scales of FP8 blocks enter the tokens once for each stretch of rows that shares them.
+        guard unit == 4, let block = group.weight.scales?.blockRows, block % 16 == 0, rows >= block / 4 else {
+            return rows
+        }
+        return rows >= block ? rows / block * block : rows >= block / 2 ? block / 2 : block / 4
     }
 }

@@ -13,25 +13,22 @@ private func wideBody(_ format: Int32, _ size: Int, _ tokens: Int, _ job: direct
         var w = Quad(job, row)
         var x = job.x
         var tile = WideTile()
-        var cursor = ScaleCursor(format == 2 ? job.scales : nil, block: job.block, phase: job.phase)
         var k = 0
         while k < job.columns {
-            let scale = cursor.scale
-            let end = cursor.end(k, job.columns)
-            while k < end {
-                w.prefetchAfter(job.ahead, job.streams)
-                tile.add(w.vectors(format, 0, scale), x, 16, tokens)
-                if size <= 2 {
-                    tile.add(w.vectors(format, 16 &* size, scale), x + tokens &* 16, 16, tokens)
-                }
-                if size == 1 {
-                    tile.add(w.vectors(format, 32, scale), x + tokens &* 32, 16, tokens)
-                    tile.add(w.vectors(format, 48, scale), x + tokens &* 48, 16, tokens)
-                }
-                w.advance(64)
-                x += tokens &* 64 / size
-                k &+= 64 / size
+            w.prefetchAfter(job.ahead, job.streams)
+            if size == 1 {
+                let a = codes(w.a), b = codes(w.b), c = codes(w.c), d = codes(w.d)
+                tile.add((a.0, b.0, c.0, d.0), x, 16, tokens)
+                tile.add((a.1, b.1, c.1, d.1), x + tokens &* 16, 16, tokens)
+                tile.add((a.2, b.2, c.2, d.2), x + tokens &* 32, 16, tokens)
+                tile.add((a.3, b.3, c.3, d.3), x + tokens &* 48, 16, tokens)
+            } else {
+                tile.add(w.vectors(format, 0), x, 16, tokens)
+                if size == 2 { tile.add(w.vectors(format, 32), x + tokens &* 16, 16, tokens) }
             }
+            w.advance(64)
+            x += tokens &* 64 / size
+            k &+= 64 / size
         }
         tile.scatter(job.y, job.y_stride, row, step: job.step, end: job.rows, tokens)
         row &+= 1
@@ -74,10 +71,10 @@ private struct Quad {
 
     /// 16 weights of each row as exact floats, `offset` bytes on.
     @inline(__always)
-    func vectors(_ format: Int32, _ offset: Int, _ scale: f32x16) -> FourVectors {
+    func vectors(_ format: Int32, _ offset: Int) -> FourVectors {
         (
-            weights(format, a + offset, scale), weights(format, b + offset, scale),
-            weights(format, c + offset, scale), weights(format, d + offset, scale)
+            f32x16_load_weights(a + offset, format), f32x16_load_weights(b + offset, format),
+            f32x16_load_weights(c + offset, format), f32x16_load_weights(d + offset, format)
         )
     }
 }
@@ -129,20 +126,25 @@ private func narrowBody(_ format: Int32, _ size: Int, _ tokens: Int, _ job: dire
         let a = job.weights + row &* job.row_bytes
         let b = job.weights + min(row &+ job.step, job.rows &- 1) &* job.row_bytes
         var tile = NarrowTile()
-        var cursor = ScaleCursor(format == 2 ? job.scales : nil, block: job.block, phase: job.phase)
         var k = 0
         while k < job.columns {
-            let scale = cursor.scale
-            let end = cursor.end(k, job.columns)
-            while k < end {
-                let offset = k &* size
-                if job.streams < 2 && offset & 63 == 0 {
-                    prefetch(a + (offset &+ job.ahead))
-                    prefetch(b + (offset &+ job.ahead))
-                }
+            let offset = k &* size
+            let x = job.x + k / 16 &* job.x_stride
+            if job.streams < 2 && offset & 63 == 0 {
+                prefetch(a + (offset &+ job.ahead))
+                prefetch(b + (offset &+ job.ahead))
+            }
+            if size == 1 {
+                let first = codes(a + k), second = codes(b + k)
+                tile.add(first.0, second.0, x, 16, tokens)
+                tile.add(first.1, second.1, x + job.x_stride, 16, tokens)
+                tile.add(first.2, second.2, x + 2 &* job.x_stride, 16, tokens)
+                tile.add(first.3, second.3, x + 3 &* job.x_stride, 16, tokens)
+                k &+= 64
+            } else {
                 tile.add(
-                    weights(format, a + offset, scale), weights(format, b + offset, scale),
-                    job.x + k / 16 &* job.x_stride, 16, tokens)
+                    f32x16_load_weights(a + offset, format), f32x16_load_weights(b + offset, format), x, 16,
+                    tokens)
                 k &+= 16
             }
         }

@@ -4,6 +4,21 @@ extension BlockScales {
     /// Whether no group of 16 columns, counted from the view's first, lies across the border of two blocks.
     var hasWholeGroups: Bool { blockColumns % 16 == 0 && columnOrigin % 16 == 0 }
 
+    /// The column after the block that holds `column`.
+    func blockEnd(_ column: Int) -> Int {
+        column + blockColumns - (columnOrigin + column) % blockColumns
+    }
+
+    /// `rows` in stretches that share their scales.
+    func stretches(of rows: Range<Int>) -> some Sequence<Range<Int>> {
+        sequence(state: rows.lowerBound) { start -> Range<Int>? in
+            if start >= rows.upperBound { return nil }
+            let end = min(rows.upperBound, start + rowsWithOneScale(from: start))
+            defer { start = end }
+            return start..<end
+        }
+    }
+
     /// Rows from `row` on that share the scales of `row`.
     func rowsWithOneScale(from row: Int) -> Int { blockRows - (rowOrigin + row) % blockRows }
 

@@ -8,13 +8,8 @@ private let neighbourDistance = 16384
 private let shortRow = 8192
 
 extension WeightView {
-    /// Whether rows and stretches with one scale are whole lines of 64 bytes.
-    var hasWholeLines: Bool {
-        let line = 64 / format.size
-        guard columns > 0, columns % line == 0 else { return false }
-        guard let scales else { return true }
-        return scales.blockColumns % line == 0 && scales.columnOrigin % line == 0
-    }
+    /// Whether rows are whole lines of 64 bytes.
+    var hasWholeLines: Bool { columns > 0 && columns % (64 / format.size) == 0 }
 }
 
 extension Kernels {
@@ -24,11 +19,11 @@ extension Kernels {
         tokens > 1 && w.hasWholeLines && (w.format != .float8E4M3 || tokens <= 8)
     }
 
-    /// A block of tokens, tile by tile over four rows at a time; FP8 rows go in stretches that share their
-    /// scales.
+    /// A block of tokens, tile by tile over four rows at a time. FP8 rows share their scales, which the tokens
+    /// have.
     ///
-    /// When one tile takes all tokens, memory binds: short rows are taken a quarter of the stretch apart, since
-    /// four streams keep more requests under way than one.
+    /// When one tile takes all tokens, memory binds: short rows are taken a quarter of all apart, since four
+    /// streams keep more requests under way than one.
     func directProduct(
         _ w: WeightView, rows: Range<Int>, _ packed: PackedTokens, _ block: Range<Int>,
         y: UnsafeMutablePointer<Float>, yStride: Int
@@ -36,28 +31,14 @@ extension Kernels {
         let rowBytes = w.rowStride * w.format.size
         let streams = block.count <= tileWidth && rowBytes <= shortRow
         let neighbours = (neighbourDistance / (4 * rowBytes) + 1) * 4 * rowBytes
+        let step = streams ? (rows.count + 3) / 4 : 1
         var job = direct_tile(
-            weights: w.base, row_bytes: rowBytes, rows: 0, columns: w.columns, first: 0, count: 0, step: 0,
-            scales: nil, block: 1, phase: 0, x: packed.base, x_stride: 0, y: y, y_stride: yStride,
-            ahead: streams ? streamDistance : neighbours, streams: 0)
-        var start = rows.lowerBound
-        while start < rows.upperBound {
-            var end = rows.upperBound
-            if let scales = w.scales {
-                end = min(end, start + scales.rowsWithOneScale(from: start))
-                job.scales = scales.address(row: start, column: 0)
-                job.block = scales.blockColumns
-                job.phase = scales.columnOrigin % scales.blockColumns
-            }
-            job.rows = end - start
-            job.step = streams ? (job.rows + 3) / 4 : 1
-            job.count = streams ? job.step : 1
-            job.weights = w.base + start * rowBytes
-            for first in stride(from: 0, to: streams ? 1 : job.rows, by: 4) {
-                job.first = first
-                runTiles(&job, w.format, packed, block, y: y + start)
-            }
-            start = end
+            weights: w.base + rows.lowerBound * rowBytes, row_bytes: rowBytes, rows: rows.count,
+            columns: w.columns, first: 0, count: step, step: step, x: packed.base, x_stride: 0, y: y,
+            y_stride: yStride, ahead: streams ? streamDistance : neighbours, streams: 0)
+        for first in stride(from: 0, to: streams ? 1 : job.rows, by: 4) {
+            job.first = first
+            runTiles(&job, w.format, packed, block, y: y + rows.lowerBound)
         }
     }
 

@@ -27,15 +27,12 @@ extension Kernels {
             }
             return
         }
-        if tokens == 1 && (w.scales?.hasWholeGroups ?? true) {
-            return vectorProduct(w, rows: rows, x: x, y: y)
-        }
-        let floats = PackedTokens.floats(tokens: min(tokens, blockLimit), columns: w.columns)
+        if tokens == 1 { return vectorProduct(w, rows: rows, x: x, y: y) }
+        let floats = PackedTokens.floats(tokens: min(tokens, blockLimit), for: w)
         withUnsafeTemporaryAllocation(byteCount: floats * 4, alignment: 64) { buffer in
             guard let base = buffer.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
             for start in stride(from: 0, to: tokens, by: blockLimit) {
-                let packed = PackedTokens(
-                    base: base, tokens: min(blockLimit, tokens - start), columns: w.columns)
+                let packed = PackedTokens(base: base, tokens: min(blockLimit, tokens - start), for: w)
                 for index in 0..<packed.blocks {
                     pack(x + start * xStride, stride: xStride, block: packed.block(index), into: packed)
                 }
@@ -51,47 +48,104 @@ extension Kernels {
     ) {
         for index in 0..<packed.blocks {
             let tokens = packed.block(index)
-            if multipliesDirectly(w, tokens: tokens.count) {
-                directProduct(
-                    w, rows: rows, packed, tokens, y: y + tokens.lowerBound * yStride, yStride: yStride)
-                continue
+            let target = y + tokens.lowerBound * yStride
+            if let scales = w.scales {
+                for part in scales.stretches(of: rows) {
+                    codeProduct(w, rows: part, scales, packed, tokens, y: target, yStride: yStride)
+                }
+            } else if multipliesDirectly(w, tokens: tokens.count) {
+                directProduct(w, rows: rows, packed, tokens, y: target, yStride: yStride)
+            } else {
+                tileProduct(w, rows: rows, TokenBlock(packed, tokens, y: target, yStride: yStride))
             }
-            let block = TokenBlock(
-                packed: packed.address(token: tokens.lowerBound), tokens: tokens.count, groups: packed.groups,
-                y: y + tokens.lowerBound * yStride, yStride: yStride)
-            tileProduct(w, rows: rows, block)
         }
     }
 
-    /// One token; FP8 rows go in stretches that share their scales.
+    /// Rows that share their scales: these enter the tokens, and codes meet those.
+    private func codeProduct(
+        _ w: WeightView, rows: Range<Int>, _ scales: BlockScales, _ packed: PackedTokens,
+        _ block: Range<Int>, y: UnsafeMutablePointer<Float>, yStride: Int
+    ) {
+        if multipliesDirectly(w, tokens: block.count) {
+            let floats = PackedTokens.floats(tokens: block.count, for: w)
+            withUnsafeTemporaryAllocation(byteCount: floats * 4, alignment: 64) { buffer in
+                guard let base = buffer.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+                scale(
+                    packed, block, groups: 0..<packed.groups, row: rows.lowerBound, scales, into: base)
+                directProduct(
+                    w, rows: rows, PackedTokens(base: base, tokens: block.count, for: w), 0..<block.count,
+                    y: y, yStride: yStride)
+            }
+        } else {
+            tileProduct(w, rows: rows, TokenBlock(packed, block, y: y, yStride: yStride))
+        }
+        for token in 0..<block.count {
+            let sums = y + token * yStride + rows.lowerBound
+            scaleRow(sums, CodeOrder.rest, rows.count, sums)
+        }
+    }
+
+    /// One token.
     private func vectorProduct(
         _ w: WeightView, rows: Range<Int>, x: UnsafePointer<Float>, y: UnsafeMutablePointer<Float>
     ) {
         let rowBytes = w.rowStride * w.format.size
-        var start = rows.lowerBound
-        while start < rows.upperBound {
-            let stretch = w.scales?.rowsWithOneScale(from: start) ?? rows.count
-            let end = min(rows.upperBound, start + stretch)
-            var job = vector_product(
-                weights: w.base + start * rowBytes, row_bytes: rowBytes, rows: end - start,
-                columns: w.columns, scales: nil, block: 1, phase: 0, x: x, y: y + start)
-            w.scales?.fill(&job, row: start, column: 0)
-            vectorProduct(w.format, &job)
-            start = end
+        var job = vector_product(
+            weights: w.base + rows.lowerBound * rowBytes, row_bytes: rowBytes, rows: rows.count,
+            columns: w.columns, scales: nil, block: 1, phase: 0, x: x, y: y + rows.lowerBound)
+        guard let scales = w.scales else { return vectorProduct(w.format, &job) }
+        let floats = PackedTokens.floats(tokens: 1, for: w)
+        withUnsafeTemporaryAllocation(byteCount: floats * 8, alignment: 64) { buffer in
+            guard let base = buffer.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+            let packed = PackedTokens(base: base, tokens: 1, for: w)
+            pack(x, stride: 0, block: 0..<1, into: packed)
+            for part in scales.stretches(of: rows) {
+                scale(
+                    packed, 0..<1, groups: 0..<packed.groups, row: part.lowerBound, scales,
+                    into: base + floats)
+                job.weights = w.base + part.lowerBound * rowBytes
+                job.rows = part.count
+                job.x = UnsafePointer(base + floats)
+                job.y = y + part.lowerBound
+                vectorProduct(w.format, &job)
+            }
+            scaleRow(y + rows.lowerBound, CodeOrder.rest, rows.count, y + rows.lowerBound)
         }
     }
 }
 
 /// Tokens that go through the tiles together.
 private struct TokenBlock {
-    let packed: UnsafePointer<Float>
-    let tokens: Int
-    let groups: Int
+    let packed: PackedTokens
+    let range: Range<Int>
     let y: UnsafeMutablePointer<Float>
     let yStride: Int
 
+    init(_ packed: PackedTokens, _ range: Range<Int>, y: UnsafeMutablePointer<Float>, yStride: Int) {
+        self.packed = packed
+        self.range = range
+        self.y = y
+        self.yStride = yStride
+    }
+
+    var tokens: Int { range.count }
+    var groups: Int { packed.groups }
+    /// Floats of packed tokens that are worked on at a time: a copy with scales needs the same room again.
+    private var limit: Int { packed.isForCodes ? packedFloats / 2 : packedFloats }
+
     /// Groups of 16 columns whose packed tokens fit in the second-level cache, in whole strips.
-    var stretch: Int { max(1, packedFloats / (tokens * stripColumns)) * (stripColumns / 16) }
+    var stretch: Int { max(1, limit / (tokens * stripColumns)) * (stripColumns / 16) }
+    /// Floats of the copy.
+    var scaledFloats: Int { packed.isForCodes ? min(stretch, groups) * tokens * 16 : 0 }
+}
+
+/// Where the tiles find the packed tokens of a stretch of k.
+private struct PackedStretch {
+    let groups: Range<Int>
+    /// First float of the block, whose tiles have `blockGroups` groups, the first of them number `firstGroup`.
+    let base: UnsafePointer<Float>
+    let blockGroups: Int
+    let firstGroup: Int
 }
 
 extension Kernels {
@@ -101,12 +155,14 @@ extension Kernels {
         let quads = (rows.count + 3) / 4
         let sumsPerQuad = block.tokens * 64
         let sumFloats = block.stretch < block.groups ? quads * sumsPerQuad : sumsPerQuad
-        withUnsafeTemporaryAllocation(byteCount: (sumFloats + stripColumns * 4) * 4, alignment: 64) {
-            buffer in
+        let floats = stripColumns * 4 + block.scaledFloats + sumFloats
+        withUnsafeTemporaryAllocation(byteCount: floats * 4, alignment: 64) { buffer in
             guard let panel = buffer.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
-            let sums = panel + stripColumns * 4
+            let scaled = panel + stripColumns * 4
+            let sums = scaled + block.scaledFloats
             for first in stride(from: 0, to: block.groups, by: block.stretch) {
-                let stretch = first..<min(block.groups, first + block.stretch)
+                let stretch = packedStretch(
+                    w, rows.lowerBound, block, first..<min(block.groups, first + block.stretch), scaled)
                 for quad in 0..<quads {
                     let row = rows.lowerBound + quad * 4
                     let partial = block.stretch < block.groups ? sums + quad * sumsPerQuad : sums
@@ -117,26 +173,48 @@ extension Kernels {
         }
     }
 
+    /// The packed tokens where they lie, or a copy at `scaled` that has the scales of `row`.
+    private func packedStretch(
+        _ w: WeightView, _ row: Int, _ block: TokenBlock, _ groups: Range<Int>,
+        _ scaled: UnsafeMutablePointer<Float>
+    ) -> PackedStretch {
+        guard let scales = w.scales else {
+            return PackedStretch(
+                groups: groups, base: block.packed.address(token: block.range.lowerBound),
+                blockGroups: block.groups, firstGroup: 0)
+        }
+        scale(block.packed, block.range, groups: groups, row: row, scales, into: scaled)
+        return PackedStretch(
+            groups: groups, base: scaled, blockGroups: groups.count, firstGroup: groups.lowerBound)
+    }
+
     /// Four rows over one stretch of k, strip by strip.
     private func runQuad(
-        _ w: WeightView, _ rows: Range<Int>, _ block: TokenBlock, _ stretch: Range<Int>,
+        _ w: WeightView, _ rows: Range<Int>, _ block: TokenBlock, _ stretch: PackedStretch,
         panel: UnsafeMutablePointer<Float>, sums: UnsafeMutablePointer<Float>
     ) {
         var job = tile_product(
-            panel: panel, x: block.packed, groups: 0, block_groups: block.groups, start_group: 0,
+            panel: panel, x: stretch.base, groups: 0, block_groups: stretch.blockGroups, start_group: 0,
             tokens: block.tokens,
             tiles: (block.tokens + tileWidth - 1) / tileWidth, sums: sums, y: block.y + rows.lowerBound,
             y_stride: block.yStride, rows: rows.count, first: 0, last: 0)
-        for start in stride(from: stretch.lowerBound, to: stretch.upperBound, by: stripColumns / 16) {
-            let end = min(stretch.upperBound, start + stripColumns / 16)
+        for start in stride(
+            from: stretch.groups.lowerBound, to: stretch.groups.upperBound, by: stripColumns / 16)
+        {
+            let end = min(stretch.groups.upperBound, start + stripColumns / 16)
+            let columns = start * 16..<min(w.columns, end * 16)
             for index in 0..<4 {
                 let row = min(rows.lowerBound + index, rows.upperBound - 1)
-                decode(
-                    w, row: row, columns: start * 16..<min(w.columns, end * 16), into: panel + index * 16,
-                    stride: 64)
+                if w.format == .float8E4M3 {
+                    decodeCodes(
+                        w.base + row * w.rowStride + columns.lowerBound, columns.count, panel + index * 16, 64
+                    )
+                } else {
+                    decode(w, row: row, columns: columns, into: panel + index * 16, stride: 64)
+                }
             }
             job.groups = end - start
-            job.start_group = start
+            job.start_group = start - stretch.firstGroup
             job.first = start == 0 ? 1 : 0
             job.last = end == block.groups ? 1 : 0
             runTiles(&job)

@@ -21,46 +21,61 @@ extension Kernels {
         if tokens == 1 && (part.scales?.hasWholeGroups ?? true) {
             return transposedVector(part, x: x, y: y + columns.lowerBound)
         }
-        let floats = panelRows * panelColumns + tokens * panelColumns
+        let floats = panelRows * panelColumns + tokens * (panelColumns + panelRows)
         withUnsafeTemporaryAllocation(byteCount: floats * 4, alignment: 64) { buffer in
             guard let panel = buffer.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
             let edge = panel + panelRows * panelColumns
-            for start in stride(from: 0, to: part.columns, by: panelColumns) {
-                let block = start..<min(part.columns, start + panelColumns)
+            var start = 0
+            while start < part.columns {
+                let end = min(part.columns, start + panelColumns, part.scales?.blockEnd(start) ?? .max)
                 let target = y + columns.lowerBound + start
-                let whole = block.count == panelColumns
+                let whole = end - start == panelColumns
                 var job = transposed_tile(
                     panel: panel, x: x, x_stride: xStride, rows: 0, tokens: tokens, y: whole ? target : edge,
                     y_stride: whole ? yStride : panelColumns, first: 1)
-                transposedPanels(part, block, &job, panel)
-                if whole { continue }
-                for t in 0..<tokens {
-                    (target + t * yStride).update(from: edge + t * panelColumns, count: block.count)
+                transposedPanels(part, start..<end, &job, panel, scaled: edge + tokens * panelColumns)
+                for t in 0..<tokens where !whole {
+                    (target + t * yStride).update(from: edge + t * panelColumns, count: end - start)
                 }
+                for t in 0..<tokens where part.scales != nil {
+                    scaleRow(target + t * yStride, CodeOrder.rest, end - start, target + t * yStride)
+                }
+                start = end
             }
         }
     }
 
-    /// All rows of one block of columns, panel by panel.
+    /// All rows of one block of columns, panel by panel. FP8 rows of a panel share their scale, which enters
+    /// the tokens, copied to `scaled`.
     private func transposedPanels(
         _ w: WeightView, _ columns: Range<Int>, _ job: inout transposed_tile,
-        _ panel: UnsafeMutablePointer<Float>
+        _ panel: UnsafeMutablePointer<Float>, scaled: UnsafeMutablePointer<Float>
     ) {
         if columns.count < panelColumns || w.rows == 0 {
             panel.update(repeating: 0, count: panelRows * panelColumns)
         }
-        let x = job.x
+        let x = job.x, stride = job.x_stride
         var start = 0
         repeat {
-            let count = min(panelRows, w.rows - start)
+            let count = min(panelRows, w.rows - start, w.scales?.rowsWithOneScale(from: start) ?? .max)
             for r in 0..<count {
-                decode(w, row: start + r, columns: columns, into: panel + r * panelColumns, stride: 16)
+                let row = start + r, to = panel + r * panelColumns
+                let source = w.base + (row * w.rowStride + columns.lowerBound) * w.format.size
+                decode(w.format, source, columns.count, nil, 1, 0, to, 16)
             }
             job.x = x + start
+            if let scales = w.scales {
+                let scale = scales.scale(start, columns.lowerBound) * CodeOrder.lift
+                for t in 0..<job.tokens {
+                    scaleRow(x + t * stride + start, scale, count, scaled + t * panelRows)
+                }
+                job.x = UnsafePointer(scaled)
+                job.x_stride = panelRows
+            }
             job.rows = count
             job.first = start == 0 ? 1 : 0
             runTransposedTiles(&job)
-            start += panelRows
+            start += count
         } while start < w.rows
     }
 
@@ -68,16 +83,17 @@ extension Kernels {
     /// scales.
     private func transposedVector(_ w: WeightView, x: UnsafePointer<Float>, y: UnsafeMutablePointer<Float>) {
         y.update(repeating: 0, count: w.columns)
-        let rowBytes = w.rowStride * w.format.size
-        var start = 0
-        while start < w.rows {
-            let end = min(w.rows, start + (w.scales?.rowsWithOneScale(from: start) ?? w.rows))
-            var job = vector_product(
-                weights: w.base + start * rowBytes, row_bytes: rowBytes, rows: end - start,
-                columns: w.columns, scales: nil, block: 1, phase: 0, x: x + start, y: y)
-            w.scales?.fill(&job, row: start, column: 0)
+        var job = vector_product(
+            weights: w.base, row_bytes: w.rowStride * w.format.size, rows: w.rows, columns: w.columns,
+            scales: nil, block: 1, phase: 0, x: x, y: y)
+        guard let scales = w.scales else { return transposedVector(w.format, &job) }
+        for part in scales.stretches(of: 0..<w.rows) {
+            job.weights = w.base + part.lowerBound * job.row_bytes
+            job.rows = part.count
+            job.x = x + part.lowerBound
+            scales.fill(&job, row: part.lowerBound, column: 0)
             transposedVector(w.format, &job)
-            start = end
         }
+        scaleRow(y, CodeOrder.rest, w.columns, y)
     }
 }

@@ -29,8 +29,7 @@ struct PackPlan: Sendable {
     init(_ groups: [ProductGroup]) {
         offsets.reserveCapacity(groups.count)
         for (index, group) in groups.enumerated() {
-            let columns = group.weight.columns
-            guard group.tokens >= PackPlan.fewest, columns > 0, group.weight.rows > 0 else {
+            guard group.tokens >= PackPlan.fewest, group.weight.columns > 0, group.weight.rows > 0 else {
                 offsets.append(nil)
                 continue
             }
@@ -41,7 +40,7 @@ struct PackPlan: Sendable {
             offsets.append(floats)
             let blocks = PackedTokens.blocks(group.tokens)
             units += (0..<blocks).map { (index, $0) }
-            floats += PackedTokens.floats(tokens: group.tokens, columns: columns)
+            floats += PackedTokens.floats(tokens: group.tokens, for: group.weight)
         }
     }
 
@@ -60,10 +59,11 @@ struct PackPlan: Sendable {
 }
 
 extension ProductGroup {
-    /// Whether both read the same rows of activations.
+    /// Whether both read the same rows of activations in the same order.
     fileprivate func hasTokens(of other: ProductGroup) -> Bool {
         x == other.x && tokens == other.tokens && xStride == other.xStride
             && weight.columns == other.weight.columns
+            && (weight.format == .float8E4M3) == (other.weight.format == .float8E4M3)
     }
 }
 
@@ -81,6 +81,6 @@ struct PackedGroups: Sendable {
     func tokens(_ index: Int, _ groups: [ProductGroup]) -> PackedTokens? {
         guard let memory, let offset = offsets[index] else { return nil }
         return PackedTokens(
-            base: memory.base + offset, tokens: groups[index].tokens, columns: groups[index].weight.columns)
+            base: memory.base + offset, tokens: groups[index].tokens, for: groups[index].weight)
     }
 }

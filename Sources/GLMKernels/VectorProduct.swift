@@ -18,18 +18,21 @@ struct FourRows {
     private let turn: Int
     private let skip: Int
 
-    /// Rows `row`, `row + step`, `row + 2 · step` and `row + 3 · step`.
+    /// Rows `row`, `row + step`, `row + 2 · step` and `row + 3 · step`. With `jumps`, what is asked for behind
+    /// row `step - 1` lies where the rows after the job's begin.
     @inline(__always)
-    init(_ job: vector_product, _ row: Int, step: Int, _ size: Int) {
+    init(_ job: vector_product, _ row: Int, step: Int, _ size: Int, jumps: Bool = false) {
         let last = job.rows &- 1
         let stride = job.row_bytes
         let length = job.columns &* size
+        let ahead = max(1, prefetchDistance / max(1, length))
+        let jump = jumps && row &+ ahead >= step ? 3 &* step &* stride : 0
         a = job.weights + row &* stride
         b = job.weights + min(row &+ step, last) &* stride
         c = job.weights + min(row &+ 2 &* step, last) &* stride
         d = job.weights + min(row &+ 3 &* step, last) &* stride
         turn = max(0, length &- prefetchDistance)
-        skip = stride &- length
+        skip = stride &- length &+ jump
     }
 
     /// Asks for four lines that will be read a little later than those at `offset`.
@@ -85,7 +88,7 @@ struct FourSums {
 
 /// y[n] = Σ_k w[n, k] · x[k].
 @inline(__always)
-private func productBody(_ format: Int32, _ size: Int, _ job: vector_product, wide: Bool = false) {
+private func productBody(_ format: Int32, _ size: Int, _ job: vector_product) {
     let whole = job.columns & ~15
     let step = 64 / size
     let quarter = (job.rows &+ 3) / 4
@@ -94,33 +97,70 @@ private func productBody(_ format: Int32, _ size: Int, _ job: vector_product, wi
         let w = FourRows(job, row, step: quarter, size)
         var sums = FourSums()
         var k = 0
-        var cursor = ScaleCursor(format == 2 ? job.scales : nil, block: job.block, phase: job.phase)
-        while k < whole {
-            let scale = cursor.scale
-            let end = cursor.end(k, whole)
-            while k &+ step <= end {
-                w.prefetchAfter(k &* size)
-                if wide {
-                    add64(w, job.x, k, scale, &sums)
-                    k &+= 64
-                    continue
-                }
-                add(format, size, w, job.x, k, scale, &sums)
-                if size <= 2 { add(format, size, w, job.x, k &+ 16, scale, &sums) }
-                if size == 1 {
-                    add(format, size, w, job.x, k &+ 32, scale, &sums)
-                    add(format, size, w, job.x, k &+ 48, scale, &sums)
-                }
-                k &+= step
-            }
-            while k < end {
-                add(format, size, w, job.x, k, scale, &sums)
-                k &+= 16
-            }
+        while k &+ step <= whole {
+            w.prefetchAfter(k &* size)
+            add(format, size, w, job.x, k, &sums)
+            if size == 2 { add(format, size, w, job.x, k &+ 16, &sums) }
+            k &+= step
         }
-        if whole < job.columns { addTail(format, size, w, job, whole, cursor.scale, &sums) }
+        while k < whole {
+            add(format, size, w, job.x, k, &sums)
+            k &+= 16
+        }
+        if whole < job.columns { addTail(format, size, w, job, whole, &sums) }
         sums.scatter(job.y, row, step: quarter, end: job.rows)
         row &+= 1
+    }
+}
+
+/// The same for FP8 codes, 64 columns at a time, and a token in code order that has the scales.
+@inline(__always)
+private func codesBody(_ job: vector_product) {
+    let whole = job.columns & ~63
+    let quarter = (job.rows &+ 3) / 4
+    var row = 0
+    while row < quarter {
+        let w = FourRows(job, row, step: quarter, 1, jumps: true)
+        var sums = FourSums()
+        var k = 0
+        while k < whole {
+            w.prefetchAfter(k)
+            let x = FourGroups(job.x + k)
+            sums.a = x.add(codes(w.a + k), sums.a)
+            sums.b = x.add(codes(w.b + k), sums.b)
+            sums.c = x.add(codes(w.c + k), sums.c)
+            sums.d = x.add(codes(w.d + k), sums.d)
+            k &+= 64
+        }
+        if whole < job.columns {
+            let x = FourGroups(job.x + k), count = job.columns &- whole
+            sums.a = x.add(codes(w.a + k, first: count), sums.a)
+            sums.b = x.add(codes(w.b + k, first: count), sums.b)
+            sums.c = x.add(codes(w.c + k, first: count), sums.c)
+            sums.d = x.add(codes(w.d + k, first: count), sums.d)
+        }
+        sums.scatter(job.y, row, step: quarter, end: job.rows)
+        row &+= 1
+    }
+}
+
+/// 64 elements of a token.
+private struct FourGroups {
+    let a, b, c, d: f32x16
+
+    @inline(__always)
+    init(_ x: UnsafePointer<Float>) {
+        a = f32x16_load(x)
+        b = f32x16_load(x + 16)
+        c = f32x16_load(x + 32)
+        d = f32x16_load(x + 48)
+    }
+
+    /// `sum` plus the products with 64 weights.
+    @inline(__always)
+    func add(_ w: FourVectors, _ sum: f32x16) -> f32x16 {
+        let first = f32x16_multiply_add(w.1, b, f32x16_multiply_add(w.0, a, sum))
+        return f32x16_multiply_add(w.3, d, f32x16_multiply_add(w.2, c, first))
     }
 }
 
@@ -143,6 +183,13 @@ struct ScaleCursor {
     var scale: f32x16 {
         guard let next else { return f32x16_all(1) }
         return f32x16_all(f32_load(next) * 0x1p120)
+    }
+
+    /// The scale of the block at hand times 2⁹⁶, for tokens that meet codes.
+    @inline(__always)
+    var codeScale: f32x16 {
+        guard let next else { return f32x16_all(1) }
+        return f32x16_all(f32_load(next) * CodeOrder.lift)
     }
 
     /// Where the block that holds column `k` ends, or `limit`; steps to the next block in the first case.
@@ -168,44 +215,14 @@ func weights(_ format: Int32, _ p: UnsafeRawPointer, _ scale: f32x16) -> f32x16 
 
 @inline(__always)
 private func add(
-    _ format: Int32, _ size: Int, _ w: FourRows, _ x: UnsafePointer<Float>, _ k: Int, _ scale: f32x16,
-    _ sums: inout FourSums
+    _ format: Int32, _ size: Int, _ w: FourRows, _ x: UnsafePointer<Float>, _ k: Int, _ sums: inout FourSums
 ) {
     let token = f32x16_load(x + k)
     let offset = k &* size
-    sums.a = f32x16_multiply_add(weights(format, w.a + offset, scale), token, sums.a)
-    sums.b = f32x16_multiply_add(weights(format, w.b + offset, scale), token, sums.b)
-    sums.c = f32x16_multiply_add(weights(format, w.c + offset, scale), token, sums.c)
-    sums.d = f32x16_multiply_add(weights(format, w.d + offset, scale), token, sums.d)
-}
-
-/// Four groups of FP8 weights, decoded 64 at a time.
-@inline(__always)
-private func add64(
-    _ w: FourRows, _ x: UnsafePointer<Float>, _ k: Int, _ scale: f32x16, _ sums: inout FourSums
-) {
-    let a = load64(x + k)
-    add64(w.a + k, a, scale, &sums.a)
-    add64(w.b + k, a, scale, &sums.b)
-    add64(w.c + k, a, scale, &sums.c)
-    add64(w.d + k, a, scale, &sums.d)
-}
-
-private typealias FourGroups = (f32x16, f32x16, f32x16, f32x16)
-
-@inline(__always)
-private func load64(_ x: UnsafePointer<Float>) -> FourGroups {
-    (f32x16_load(x), f32x16_load(x + 16), f32x16_load(x + 32), f32x16_load(x + 48))
-}
-
-@inline(__always)
-private func add64(_ p: UnsafeRawPointer, _ x: FourGroups, _ scale: f32x16, _ sum: inout f32x16) {
-    var w: FourGroups = (f32x16_all(0), f32x16_all(0), f32x16_all(0), f32x16_all(0))
-    f32x16_load_64_fp8(p, &w)
-    sum = f32x16_multiply_add(f32x16_multiply(w.0, scale), x.0, sum)
-    sum = f32x16_multiply_add(f32x16_multiply(w.1, scale), x.1, sum)
-    sum = f32x16_multiply_add(f32x16_multiply(w.2, scale), x.2, sum)
-    sum = f32x16_multiply_add(f32x16_multiply(w.3, scale), x.3, sum)
+    sums.a = f32x16_multiply_add(f32x16_load_weights(w.a + offset, format), token, sums.a)
+    sums.b = f32x16_multiply_add(f32x16_load_weights(w.b + offset, format), token, sums.b)
+    sums.c = f32x16_multiply_add(f32x16_load_weights(w.c + offset, format), token, sums.c)
+    sums.d = f32x16_multiply_add(f32x16_load_weights(w.d + offset, format), token, sums.d)
 }
 
 /// 1 to 15 weights, filled with zeros.
@@ -217,16 +234,15 @@ func tailWeights(_ format: Int32, _ p: UnsafeRawPointer, _ count: Int, _ scale: 
 
 @inline(__always)
 private func addTail(
-    _ format: Int32, _ size: Int, _ w: FourRows, _ job: vector_product, _ k: Int, _ scale: f32x16,
-    _ sums: inout FourSums
+    _ format: Int32, _ size: Int, _ w: FourRows, _ job: vector_product, _ k: Int, _ sums: inout FourSums
 ) {
     let count = job.columns &- k
     let token = f32x16_load_first(job.x + k, count)
     let offset = k &* size
-    sums.a = f32x16_multiply_add(tailWeights(format, w.a + offset, count, scale), token, sums.a)
-    sums.b = f32x16_multiply_add(tailWeights(format, w.b + offset, count, scale), token, sums.b)
-    sums.c = f32x16_multiply_add(tailWeights(format, w.c + offset, count, scale), token, sums.c)
-    sums.d = f32x16_multiply_add(tailWeights(format, w.d + offset, count, scale), token, sums.d)
+    sums.a = f32x16_multiply_add(f32x16_load_weights_first(w.a + offset, format, count), token, sums.a)
+    sums.b = f32x16_multiply_add(f32x16_load_weights_first(w.b + offset, format, count), token, sums.b)
+    sums.c = f32x16_multiply_add(f32x16_load_weights_first(w.c + offset, format, count), token, sums.c)
+    sums.d = f32x16_multiply_add(f32x16_load_weights_first(w.d + offset, format, count), token, sums.d)
 }
 
 @c @implementation
@@ -234,11 +250,10 @@ func product_f32_baseline(_ job: UnsafePointer<vector_product>) { productBody(0,
 @c @implementation
 func product_bf16_baseline(_ job: UnsafePointer<vector_product>) { productBody(1, 2, job.pointee) }
 @c @implementation
-func product_fp8_baseline(_ job: UnsafePointer<vector_product>) { productBody(2, 1, job.pointee) }
-@c @implementation
-func product_fp8_wide(_ job: UnsafePointer<vector_product>) { productBody(2, 1, job.pointee, wide: true) }
+func product_fp8_baseline(_ job: UnsafePointer<vector_product>) { codesBody(job.pointee) }
 
-/// y[c] = x[r0] · w[r0, c] + y[c], then r0 + 1, … for the four rows at `row`; fewer at the end.
+/// y[c] = x[r0] · w[r0, c] + y[c], then r0 + 1, … for the four rows at `row`; fewer at the end. The scale of
+/// FP8 codes, times 2⁹⁶, enters x.
 ///
 /// y is the accumulator: it stays in the nearest cache, and the weights stream by once.
 @inline(__always)
@@ -247,54 +262,88 @@ private func transposedBody(_ format: Int32, _ size: Int, _ job: vector_product)
     var row = 0
     while row < job.rows {
         let w = FourRows(job, row, step: 1, size)
-        let count = job.rows &- row
-        let x = (
-            job.x[row], count > 1 ? job.x[row &+ 1] : 0, count > 2 ? job.x[row &+ 2] : 0,
-            count > 3 ? job.x[row &+ 3] : 0
-        )
-        let tokens = (f32x16_all(x.0), f32x16_all(x.1), f32x16_all(x.2), f32x16_all(x.3))
+        let token = FourTokens(job, row)
         var c = 0
         var cursor = ScaleCursor(format == 2 ? job.scales : nil, block: job.block, phase: job.phase)
         while c < whole {
-            let scale = cursor.scale
+            let scaled = format == 2 ? token.times(cursor.codeScale) : token
             let end = cursor.end(c, whole)
             while c < end {
                 let offset = c &* size
                 if offset & 63 < 16 &* size { w.prefetchNeighbours(offset) }
                 var sum = f32x16_load(job.y + c)
-                sum = f32x16_multiply_add(tokens.0, weights(format, w.a + offset, scale), sum)
-                if count > 1 {
-                    sum = f32x16_multiply_add(tokens.1, weights(format, w.b + offset, scale), sum)
+                sum = f32x16_multiply_add(scaled.a, f32x16_load_weights(w.a + offset, format), sum)
+                if token.count > 1 {
+                    sum = f32x16_multiply_add(scaled.b, f32x16_load_weights(w.b + offset, format), sum)
                 }
-                if count > 2 {
-                    sum = f32x16_multiply_add(tokens.2, weights(format, w.c + offset, scale), sum)
+                if token.count > 2 {
+                    sum = f32x16_multiply_add(scaled.c, f32x16_load_weights(w.c + offset, format), sum)
                 }
-                if count > 3 {
-                    sum = f32x16_multiply_add(tokens.3, weights(format, w.d + offset, scale), sum)
+                if token.count > 3 {
+                    sum = f32x16_multiply_add(scaled.d, f32x16_load_weights(w.d + offset, format), sum)
                 }
                 f32x16_store(job.y + c, sum)
                 c &+= 16
             }
         }
         if whole < job.columns {
-            let rest = job.columns &- whole
-            let offset = whole &* size
-            let scale = cursor.scale
-            var sum = f32x16_load_first(job.y + whole, rest)
-            sum = f32x16_multiply_add(tokens.0, tailWeights(format, w.a + offset, rest, scale), sum)
-            if count > 1 {
-                sum = f32x16_multiply_add(tokens.1, tailWeights(format, w.b + offset, rest, scale), sum)
-            }
-            if count > 2 {
-                sum = f32x16_multiply_add(tokens.2, tailWeights(format, w.c + offset, rest, scale), sum)
-            }
-            if count > 3 {
-                sum = f32x16_multiply_add(tokens.3, tailWeights(format, w.d + offset, rest, scale), sum)
-            }
-            f32x16_store_first(job.y + whole, sum, rest)
+            let scaled = format == 2 ? token.times(cursor.codeScale) : token
+            transposedTail(format, size, w, scaled, job, whole)
         }
         row &+= 4
     }
+}
+
+/// Up to four elements of x, each in all lanes.
+private struct FourTokens {
+    let a, b, c, d: f32x16
+    let count: Int
+
+    @inline(__always)
+    init(_ job: vector_product, _ row: Int) {
+        count = job.rows &- row
+        a = f32x16_all(job.x[row])
+        b = f32x16_all(count > 1 ? job.x[row &+ 1] : 0)
+        c = f32x16_all(count > 2 ? job.x[row &+ 2] : 0)
+        d = f32x16_all(count > 3 ? job.x[row &+ 3] : 0)
+    }
+
+    @inline(__always)
+    private init(_ a: f32x16, _ b: f32x16, _ c: f32x16, _ d: f32x16, _ count: Int) {
+        self.a = a
+        self.b = b
+        self.c = c
+        self.d = d
+        self.count = count
+    }
+
+    @inline(__always)
+    func times(_ scale: f32x16) -> FourTokens {
+        FourTokens(
+            f32x16_multiply(a, scale), f32x16_multiply(b, scale), f32x16_multiply(c, scale),
+            f32x16_multiply(d, scale), count)
+    }
+}
+
+/// The last 1 to 15 columns of up to four rows.
+@inline(__always)
+private func transposedTail(
+    _ format: Int32, _ size: Int, _ w: FourRows, _ x: FourTokens, _ job: vector_product, _ whole: Int
+) {
+    let rest = job.columns &- whole
+    let offset = whole &* size
+    var sum = f32x16_load_first(job.y + whole, rest)
+    sum = f32x16_multiply_add(x.a, f32x16_load_weights_first(w.a + offset, format, rest), sum)
+    if x.count > 1 {
+        sum = f32x16_multiply_add(x.b, f32x16_load_weights_first(w.b + offset, format, rest), sum)
+    }
+    if x.count > 2 {
+        sum = f32x16_multiply_add(x.c, f32x16_load_weights_first(w.c + offset, format, rest), sum)
+    }
+    if x.count > 3 {
+        sum = f32x16_multiply_add(x.d, f32x16_load_weights_first(w.d + offset, format, rest), sum)
+    }
+    f32x16_store_first(job.y + whole, sum, rest)
 }
 
 @c @implementation

@@ -2,8 +2,8 @@
 /// memory must outlive it.
 ///
 /// The value of an element is an exact `Float`: the stored one (Float32), the widened one (BF16), or for FP8
-/// the `Float` nearest to code value × block scale, element by element. All products are defined on these
-/// values.
+/// the `Float` nearest to code value × block scale, element by element. Products are defined on these values,
+/// but for FP8, where the scale enters the activation instead (`CodeOrder`).
 public struct WeightView: @unchecked Sendable {
     /// How an element is stored.
     public enum Format: Int32, Sendable, CaseIterable {
@@ -71,7 +71,7 @@ public struct WeightView: @unchecked Sendable {
         return part
     }
 
-    /// The exact value of one element; the definition that every kernel is held to. Slow.
+    /// The exact value of one element. Slow.
     public func value(_ row: Int, _ column: Int) -> Float {
         let index = row * rowStride + column
         switch format {

@@ -78,11 +78,7 @@ func blocksOfAnyShape(level: InstructionSet) throws {
             let w = try StoredMatrix(.float8E4M3, rows: 9, columns: columns, blocks: blocks)
             let x = try activations(tokens * columns)
             let fast = try product(level, w.view, x, tokens: tokens)
-            let exact = try w.dequantised()
             #expect(bits(fast) == (try bits(naive(level, w.view, x, tokens: tokens))), "\(blocks) \(columns)")
-            #expect(
-                bits(fast) == (try bits(product(level, exact.view, x, tokens: tokens))),
-                "\(blocks) \(columns)")
             // Negative control: blocks that begin elsewhere, or are larger, are noticed.
             var shifted = w.view
             if blocks.columnOrigin > 0 {
@@ -105,7 +101,7 @@ func allFloat8CodesInProducts(level: InstructionSet, tokens: Int) throws {
         bytes.base.storeBytes(
             of: UInt8(code) & 0x7f == 0x7f ? 0 : UInt8(code), toByteOffset: code, as: UInt8.self)
     }
-    for scale in [1, 0.1, 255.9, 1e-30, 0x1p-140, -3] as [Float] {
+    for scale in [1, 0.1, 255.9, 1e-20, -3] as [Float] {
         let table = try GuardedBytes([scale])
         let w = WeightView(
             format: .float8E4M3, base: bytes.base, rows: 256, columns: 1,
@@ -120,6 +116,28 @@ func allFloat8CodesInProducts(level: InstructionSet, tokens: Int) throws {
             }
         }
     }
+}
+
+/// The scale enters the activation, which is rounded then, and the code meets that. Tiny and huge factors keep
+/// their places down to products of 2⁻¹⁰².
+@Test(arguments: levels, [1, 5, 9])
+func scalesEnterTheActivations(level: InstructionSet, tokens: Int) throws {
+    let code = try GuardedBytes(count: 1)
+    code.base.storeBytes(of: 0x39, as: UInt8.self)
+    var otherwise = 0
+    for (scale, x) in [(0.1, 0.7), (255.9, 65000), (1e-20, 1e-9), (-3, 1e9), (1e-30, 1e30)]
+        as [(Float, Float)]
+    {
+        let table = try GuardedBytes([scale])
+        let w = WeightView(
+            format: .float8E4M3, base: code.base, rows: 1, columns: 1,
+            scales: BlockScales(base: table.base, stride: 1, blockRows: 128, blockColumns: 128))
+        let y = try product(level, w, GuardedBytes([Float](repeating: x, count: tokens)), tokens: tokens)
+        #expect(y == [Float](repeating: 1.125 * (x * scale), count: tokens), "\(scale) · \(x)")
+        // Negative control: a scale that entered the weight is rounded elsewhere.
+        if y[0] != 1.125 * scale * x { otherwise += 1 }
+    }
+    #expect(otherwise > 0)
 }
 
 @Test(arguments: levels, [1, 9])

@@ -53,13 +53,6 @@ final class StoredMatrix {
                 base: table.base, stride: across, blockRows: blocks.rows, blockColumns: blocks.columns,
                 rowOrigin: blocks.rowOrigin, columnOrigin: blocks.columnOrigin))
     }
-
-    /// The exact values as a Float32 matrix.
-    func dequantised() throws -> (view: WeightView, owner: GuardedBytes) {
-        let values = (0..<view.rows).flatMap { r in (0..<view.columns).map { view.value(r, $0) } }
-        let owner = try GuardedBytes(values)
-        return (WeightView(format: .float32, base: owner.base, rows: view.rows, columns: view.columns), owner)
-    }
 }
 
 /// Random activations in memory that ends at a forbidden page.

@@ -43,12 +43,10 @@ func transposedBlocksOfAnyShape(level: InstructionSet) throws {
         .init(rowOrigin: 127, columnOrigin: 121), .init(rowOrigin: 100, columnOrigin: 112),
     ] {
         let w = try StoredMatrix(.float8E4M3, rows: 140, columns: 150, blocks: blocks)
-        let exact = try w.dequantised()
         for tokens in [1, 8] {
             let x = try activations(tokens * 140)
             let fast = try transposed(level, w.view, x, tokens: tokens)
             #expect(try bits(fast) == bits(naive(level, w.view, x, tokens: tokens)), "\(blocks)")
-            #expect(try bits(fast) == bits(transposed(level, exact.view, x, tokens: tokens)), "\(blocks)")
             var shifted = w.view
             shifted.scales?.rowOrigin -= 1
             if blocks.rowOrigin > 0 {

@@ -56,7 +56,6 @@ PRIMITIVE void add_bf16_pairs(void *sums, const void *w, long step, const void *
 }
 // The same with FP8 weights of one row, decoded, multiplied by `scale` and rounded to BF16.
 typedef int8_t i8x32 __attribute__((ext_vector_type(32)));
-typedef int16_t i16x32 __attribute__((ext_vector_type(32)));
 PRIMITIVE f32x16 f32x16_add_fp8_pairs(f32x16 sum, const void *w, f32x16 scale, const void *x) {
     const int32_t mask = (int32_t)0x87f00000;
     i8x32 codes;

@@ -40,15 +40,13 @@ typedef struct {
 #define VECTOR_PRODUCT(name) KERNEL(name, (const vector_product *job), (job))
 VECTOR_PRODUCT(product_f32)
 VECTOR_PRODUCT(product_bf16)
-TILE_KERNEL(product_fp8, (const vector_product *job), (job))
+VECTOR_PRODUCT(product_fp8)
 // The same by a tile of packed tokens: 4 rows by 2 to 6 with 32 registers, 2 rows by 2 or 3 with 16.
-// `columns`, `block` and `phase` are whole lines of 64 bytes of weights.
+// `columns` are whole lines of 64 bytes of weights; FP8 weights meet tokens in code order that have their scales.
 typedef struct {
     const void *weights;
     long row_bytes, rows, columns;
     long first, count, step;   // rows first + i, + step, + 2 step, + 3 step together, for i < count
-    const void *_Nullable scales;
-    long block, phase;
     const float *x;            // packed: [group of 16][token][16]
     long x_stride;             // floats from one group to the next; with 32 registers the tile's own
     float *y;                  // element (token, row) at y[token * y_stride + row]
@@ -94,6 +92,20 @@ DECODE(decode_fp8)
 // last one filled with zeros.
 KERNEL(pack_tokens, (const float *x, long stride, long tokens, long count, float *packed, long group_stride),
        (x, stride, tokens, count, packed, group_stride))
+
+// Code order, for FP8 weights (see CodeOrder.swift): tokens packed in it, those times their scales, and weights.
+KERNEL(pack_codes, (const float *x, long stride, long tokens, long count, float *packed, long group_stride),
+       (x, stride, tokens, count, packed, group_stride))
+typedef struct {
+    const float *from;         // [chunk of 64 columns][4][token][16]
+    float *to;                 // the same, times scale * 2^96
+    long chunks, tokens, columns;
+    const void *scales;        // of the block that holds the first column
+    long block, phase;         // columns of a block; those of the first that lie before
+} code_scaling;
+KERNEL(scale_codes, (const code_scaling *job), (job))
+KERNEL(decode_codes, (const void *weights, long count, float *panel, long stride), (weights, count, panel, stride))
+KERNEL(scale_row, (const float *x, float factor, long count, float *y), (x, factor, count, y))
 
 // Four weight rows (`panel`, [group][4][16]) by all tokens of a block (packed tile by tile), over `groups`
 // groups of 16.
