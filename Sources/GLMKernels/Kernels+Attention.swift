@@ -45,7 +45,10 @@ extension Kernels {
                 let count = block.gather(start)
                 forEachHeadTile(heads) { first, tileHeads in
                     for quad in stride(from: 0, to: count, by: 4) {
-                        if first == 0 { block.prefetch(start + quad + 4, width: width) }
+                        if start == 0 && first == 0 { block.prefetch(quad + 4..<quad + 8, width: width) }
+                        let share = first * 4 / heads..<(first + tileHeads) * 4 / heads
+                        let next = start + blockKeys + quad
+                        block.prefetch(next + share.lowerBound..<next + share.upperBound, width: width)
                         var job = block.tile(quad, count)
                         if tail > 0 {
                             packTails(job, groups * 16, tail, tails)
@@ -157,9 +160,10 @@ private struct RowBlock {
             rows: min(4, count - quad))
     }
 
-    /// Asks for four rows that are read next: gathered rows lie anywhere.
-    func prefetch(_ start: Int, width: Int) {
-        for index in start..<max(start, min(start + 4, keys.count)) {
+    /// Asks for rows that will be read: gathered rows lie anywhere. While a block is worked on, each of its
+    /// tiles asks for a part of the next one.
+    func prefetch(_ range: Range<Int>, width: Int) {
+        for index in range.lowerBound..<max(range.lowerBound, min(range.upperBound, keys.count)) {
             let row = UnsafeRawPointer(keys.row(index))
             for line in Swift.stride(from: 0, to: width * 4, by: 64) { CVector.prefetch(row + line) }
         }

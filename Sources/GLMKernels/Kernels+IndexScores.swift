@@ -103,7 +103,8 @@ private struct KeySums {
     }
 }
 
-/// `heads` heads, a literal from 1 to 8, by 32 keys: 16 accumulators of 32 registers.
+/// `heads` heads, a literal from 1 to 8, by 32 keys: 16 accumulators of 32 registers. The first two groups of
+/// eight heads ask for half of the next keys each, so that memory is not asked for everything at once.
 @inline(__always)
 private func wideHeads(_ job: index_block, _ first: Int, _ heads: Int, _ scores: inout KeySums) {
     var s0 = KeySums(), s1 = KeySums(), s2 = KeySums(), s3 = KeySums()
@@ -112,11 +113,9 @@ private func wideHeads(_ job: index_block, _ first: Int, _ heads: Int, _ scores:
     var query = job.query + first &* job.dim
     let end = query + job.dim, stride = job.dim
     while query < end {
-        if first == 0 {
-            prefetch(next)
-            prefetch(next + 16)
-            next += blockKeys
-        }
+        if first == 0 { prefetch(next) }
+        if first == (job.heads < 16 ? 0 : 8) { prefetch(next + 16) }
+        next += blockKeys
         let low = f32x16_load(panel), high = f32x16_load(panel + 16)
         s0.add(query, low, high)
         if heads > 1 { s1.add(query + stride, low, high) }

@@ -17,17 +17,17 @@ public func selectLargest(
     return withUnsafeTemporaryAllocation(of: UInt32.self, capacity: count + 2048) { scratch in
         guard let base = scratch.baseAddress else { return 0 }
         let threshold = radixThreshold(scores, count: count, k: k, keys: base, histogram: base + count)
+        // Written without a branch: every position, kept or not, where the next kept one belongs.
         var ties = threshold.ties
         var taken = 0
         for i in 0..<count {
             let key = sortKey(scores[i])
-            let tie = key == threshold.key && ties > 0
-            if tie { ties &-= 1 }
-            if key > threshold.key || tie {
-                output[taken] = Int32(truncatingIfNeeded: i)
-                taken &+= 1
-            }
+            let tie = (key == threshold.key ? 1 : 0) & (ties > 0 ? 1 : 0)
+            base[taken] = UInt32(truncatingIfNeeded: i)
+            taken &+= (key > threshold.key ? 1 : 0) | tie
+            ties &-= tie
         }
+        for i in 0..<taken { output[i] = Int32(truncatingIfNeeded: base[i]) }
         return taken
     }
 }
@@ -68,9 +68,10 @@ private func radixThreshold(
         prefix |= UInt32(bin) &<< shift
         // Only the keys of this bin go on.
         var kept = 0
-        for i in 0..<candidates where keys[i] &>> shift & mask == UInt32(bin) {
-            keys[kept] = keys[i]
-            kept += 1
+        for i in 0..<candidates {
+            let key = keys[i]
+            keys[kept] = key
+            kept &+= key &>> shift & mask == UInt32(bin) ? 1 : 0
         }
         candidates = kept
     }
