@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import GLMFiles
 internal import GLMInference
+internal import GLMParallel
 internal import GLMText
 
 /// `batch`: answers a file of requests.
@@ -42,6 +43,7 @@ struct BatchCommand: AsyncParsableCommand {
                 ))
         }
         while !running.isEmpty { try await finish(&running, loaded) }
+        if model.devices.areSeveral { Console.note(loaded.model.traffic.table) }
     }
 
     /// All requests, checked: what cannot be answered is refused before the first answer.
