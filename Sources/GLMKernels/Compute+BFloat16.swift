@@ -35,7 +35,6 @@ extension Compute {
                 kernels.pairProduct(
                     groups[index].weight, rows: rows, tokens[index], y: groups[index].y,
                     yStride: groups[index].yStride)
-                roundOutputs(groups[index], rows: rows)
             }
         }
     }

@@ -1,12 +1,14 @@
 import CVector
 
-/// Columns of four rows that lie in the nearest cache at a time; a multiple of 32.
+/// Columns that are multiplied at a time; a multiple of 32.
 private let stripColumns = 2048
-/// Tiles whose tokens stay in the second-level cache while rows pass.
+/// Tiles that carry their sums from one strip to the next, and whose tokens stay in the second-level cache.
 private let blockTiles = 8
+/// Bytes of tokens that stay in the nearest cache while rows pass.
+private let nearBytes = 24 << 10
 
 extension Kernels {
-    /// y[t, n] = Σ_k w[n, k] · x[t, k] for n in `rows`, with weights and activations in BF16.
+    /// y[t, n] = BF16(Σ_k w[n, k] · x[t, k]) for n in `rows`, with weights and activations in BF16.
     ///
     /// FP8 weights are the BF16 rounding of code × multiplier. The order is stated at
     /// `NaiveKernels.pairProduct`.
@@ -17,54 +19,65 @@ extension Kernels {
     ) {
         precondition(rows.lowerBound >= 0 && rows.upperBound <= w.rows, "rows \(rows) of \(w.rows)")
         precondition(w.format != .float32 && tokens.columns == w.columns)
-        if tokens.tokens == 1 && pairRows(w, rows: rows, x: tokens.base, y: y) { return }
-        let quads = (rows.count + 3) / 4
-        let panelFloats = 4 * stripColumns / 2
-        let sumFloats = quads * min(blockTiles, tokens.tiles) * BFloat16Tokens.tileWidth * 64
-        let floats = panelFloats + stripColumns + sumFloats
+        if tokens.tokens == 1 && pairRows(w, rows: rows, x: tokens.base, y: y) {
+            return roundToBFloat16(y + rows.lowerBound, count: rows.count)
+        }
+        let plan = PairPlan(w, quads: (rows.count + 3) / 4, tokens)
+        let floats = plan.panelBytes / 4 * plan.panels + stripColumns + plan.sums
         withUnsafeTemporaryAllocation(byteCount: floats * 4, alignment: 64) { buffer in
             guard let panel = buffer.baseAddress else { return }
-            let row = (panel + panelFloats * 4).assumingMemoryBound(to: Float.self)
+            let row = (panel + plan.panelBytes * plan.panels).assumingMemoryBound(to: Float.self)
             let strips = PairStrips(
-                weight: w, tokens: tokens, panel: panel, row: row, sums: row + stripColumns, y: y,
+                weight: w, tokens: tokens, plan: plan, panel: panel, row: row, sums: row + stripColumns, y: y,
                 yStride: yStride)
             if tokens.tokens == 1 && w.format == .bfloat16 { return stream(strips, rows) }
-            for first in stride(from: 0, to: tokens.tiles, by: blockTiles) {
-                let tiles = first..<min(tokens.tiles, first + blockTiles)
-                for start in stride(from: 0, to: tokens.groups, by: stripColumns / 32) {
-                    let groups = start..<min(tokens.groups, start + stripColumns / 32)
-                    for quad in 0..<quads {
-                        let low = rows.lowerBound + quad * 4
-                        run(strips, low..<min(rows.upperBound, low + 4), quad, groups, tiles)
-                    }
+            for first in stride(from: 0, to: tokens.tiles, by: plan.block) {
+                let block = first..<min(tokens.tiles, first + plan.block)
+                for start in stride(from: 0, to: tokens.groups, by: plan.groups) {
+                    run(strips, rows, start..<min(tokens.groups, start + plan.groups), block)
                 }
+            }
+        }
+    }
+
+    /// All rows by a block of tiles over one strip. A few tiles stay in the nearest cache while the rows pass;
+    /// the rows come from memory for the first few and from the second-level cache for the others.
+    private func run(_ strips: PairStrips, _ rows: Range<Int>, _ groups: Range<Int>, _ block: Range<Int>) {
+        for first in stride(from: block.lowerBound, to: block.upperBound, by: strips.plan.near) {
+            let tiles = first..<min(block.upperBound, first + strips.plan.near)
+            var quad = 0
+            for low in stride(from: rows.lowerBound, to: rows.upperBound, by: 4) {
+                let four = low..<min(rows.upperBound, low + 4)
+                run(strips, four, quad, groups, tiles, of: block)
+                quad += 1
             }
         }
     }
 
     /// Four rows by some tiles over one strip.
     private func run(
-        _ strips: PairStrips, _ rows: Range<Int>, _ quad: Int, _ groups: Range<Int>, _ tiles: Range<Int>
+        _ strips: PairStrips, _ rows: Range<Int>, _ quad: Int, _ groups: Range<Int>, _ tiles: Range<Int>,
+        of block: Range<Int>
     ) {
         let tokens = strips.tokens, width = BFloat16Tokens.tileWidth * 64
-        // Four whole rows of BF16 are read where they lie; the strip stays in the nearest cache for all tiles,
-        // and the first of them asks for the next four rows.
+        // Four whole rows of BF16 are read where they lie, and the first tile asks for the next four.
         let w = strips.weight
-        let direct =
-            w.format == .bfloat16 && rows.count == 4 && groups.upperBound * 32 <= w.columns
-        if !direct { fill(strips, rows, groups) }
-        let weights =
-            direct ? strips.address(rows.lowerBound, groups.lowerBound) : UnsafeRawPointer(strips.panel)
+        let direct = w.format == .bfloat16 && rows.count == 4 && groups.upperBound * 32 <= w.columns
+        let isFirst = tiles.lowerBound == block.lowerBound
+        let panel = strips.panel(quad)
+        if !direct && isFirst { fill(strips, rows, groups, panel) }
         for index in tiles {
             let tile = tokens.tile(index)
             var job = pair_tile(
-                weights: weights, group_bytes: direct ? 64 : 256, row_bytes: direct ? w.rowStride * 2 : 64,
-                ahead: direct && index == tiles.lowerBound ? w.rowStride * 8 : 0,
+                weights: direct
+                    ? strips.address(rows.lowerBound, groups.lowerBound) : UnsafeRawPointer(panel),
+                group_bytes: direct ? 64 : 256, row_bytes: direct ? w.rowStride * 2 : 64,
+                ahead: direct && index == block.lowerBound ? w.rowStride * 8 : 0,
                 x: tokens.address(tile, group: groups.lowerBound), groups: groups.count,
-                sums: strips.sums + (quad * tiles.count + index - tiles.lowerBound) * width,
+                sums: strips.sums + (quad * block.count + index - block.lowerBound) * width,
                 y: strips.y + tile.lowerBound * strips.yStride + rows.lowerBound, y_stride: strips.yStride,
                 rows: rows.count, first: groups.lowerBound == 0 ? 1 : 0,
-                last: groups.upperBound == tokens.groups ? 1 : 0)
+                last: groups.upperBound == tokens.groups ? 1 : 0, rounded: 1)
             runPairTile(&job, tokens: tile.count, dot: hasBFloat16Products)
         }
     }
@@ -82,10 +95,11 @@ extension Kernels {
             var job = pair_tile(
                 weights: strips.address(row, 0), group_bytes: 64, row_bytes: count == 1 ? 0 : w.rowStride * 2,
                 ahead: ahead, x: tokens.base, groups: whole, sums: strips.sums, y: strips.y + row,
-                y_stride: strips.yStride, rows: count, first: 1, last: whole == tokens.groups ? 1 : 0)
+                y_stride: strips.yStride, rows: count, first: 1, last: whole == tokens.groups ? 1 : 0,
+                rounded: 1)
             if whole > 0 { runPairTile(&job, tokens: 1, dot: dot) }
             if whole < tokens.groups {
-                fill(strips, row..<row + count, whole..<tokens.groups)
+                fill(strips, row..<row + count, whole..<tokens.groups, strips.panel)
                 job.weights = UnsafeRawPointer(strips.panel)
                 job.group_bytes = 256
                 job.row_bytes = 64
@@ -100,12 +114,14 @@ extension Kernels {
     }
 
     /// Four rows as [group][4][32], the last again where fewer are left.
-    private func fill(_ strips: PairStrips, _ rows: Range<Int>, _ groups: Range<Int>) {
+    private func fill(
+        _ strips: PairStrips, _ rows: Range<Int>, _ groups: Range<Int>, _ panel: UnsafeMutableRawPointer
+    ) {
         let w = strips.weight
         let columns = groups.lowerBound * 32..<min(w.columns, groups.upperBound * 32)
         for index in 0..<4 {
             let row = min(rows.lowerBound + index, rows.upperBound - 1)
-            let to = strips.panel + index * 64
+            let to = panel + index * 64
             if w.format == .bfloat16 {
                 copy(strips.address(row, groups.lowerBound), columns.count, to)
             } else {
@@ -132,16 +148,52 @@ extension Kernels {
     }
 }
 
+/// How the work of one call is cut.
+private struct PairPlan {
+    /// Groups of 32 columns in a strip.
+    let groups: Int
+    /// Tiles of a block, and those of them that pass together.
+    let block: Int
+    let near: Int
+    /// Rows that cannot be read where they lie are copied into panels: one of four rows where it is used up at
+    /// once, else one for every four.
+    let panels: Int
+    let panelBytes: Int
+    /// Floats of the sums that go from strip to strip.
+    let sums: Int
+
+    init(_ w: WeightView, quads: Int, _ tokens: BFloat16Tokens) {
+        groups = min(stripColumns / 32, tokens.groups)
+        let hasOneStrip = groups == tokens.groups
+        block = hasOneStrip ? max(1, tokens.tiles) : blockTiles
+        let fitting = nearBytes / (groups * BFloat16Tokens.tileWidth * 64)
+        // Where not even two tiles fit, four rows stay near instead, and the tokens pass.
+        near = min(block, fitting >= 2 ? fitting : blockTiles)
+        let isRead = w.format == .bfloat16 && w.columns % 32 == 0
+        panels = isRead || near >= min(block, tokens.tiles) ? 1 : quads
+        panelBytes = groups * 256
+        // One tile's for a single token, which may leave a short group for later.
+        let tiles = hasOneStrip ? 1 : quads * min(block, tokens.tiles)
+        sums = tiles * BFloat16Tokens.tileWidth * 64
+    }
+}
+
 /// What the strips of one call share.
 private struct PairStrips {
     let weight: WeightView
     let tokens: BFloat16Tokens
+    let plan: PairPlan
     let panel: UnsafeMutableRawPointer
     /// One decoded row of a strip.
     let row: UnsafeMutablePointer<Float>
     let sums: UnsafeMutablePointer<Float>
     let y: UnsafeMutablePointer<Float>
     let yStride: Int
+
+    /// Where the copies of four rows are kept.
+    func panel(_ quad: Int) -> UnsafeMutableRawPointer {
+        panel + (plan.panels == 1 ? 0 : quad * plan.panelBytes)
+    }
 
     /// First code of group `group` of a row.
     func address(_ row: Int, _ group: Int) -> UnsafeRawPointer {

@@ -27,8 +27,9 @@ private struct RowSums {
     }
 
     @inline(__always)
-    func store(_ y: UnsafeMutablePointer<Float>, _ rows: Int) {
-        let sums = f32x16_sum4(a, b, c, d)
+    func store(_ y: UnsafeMutablePointer<Float>, _ rows: Int, _ rounded: Bool) {
+        var sums = f32x16_sum4(a, b, c, d)
+        if rounded { sums = f32x4_round_bf16(sums) }
         if rows >= 4 { return f32x4_store(y, sums) }
         y[0] = sums[0]
         if rows > 1 { y[1] = sums[1] }
@@ -83,13 +84,13 @@ private func pairTile(_ job: pair_tile, _ tokens: Int, _ dot: Bool) {
         if tokens > 4 { t4.save(job.sums + 256) }
         if tokens > 5 { t5.save(job.sums + 320) }
     } else {
-        let y = job.y, stride = job.y_stride
-        t0.store(y, job.rows)
-        if tokens > 1 { t1.store(y + stride, job.rows) }
-        if tokens > 2 { t2.store(y + 2 &* stride, job.rows) }
-        if tokens > 3 { t3.store(y + 3 &* stride, job.rows) }
-        if tokens > 4 { t4.store(y + 4 &* stride, job.rows) }
-        if tokens > 5 { t5.store(y + 5 &* stride, job.rows) }
+        let y = job.y, stride = job.y_stride, rounded = job.rounded != 0
+        t0.store(y, job.rows, rounded)
+        if tokens > 1 { t1.store(y + stride, job.rows, rounded) }
+        if tokens > 2 { t2.store(y + 2 &* stride, job.rows, rounded) }
+        if tokens > 3 { t3.store(y + 3 &* stride, job.rows, rounded) }
+        if tokens > 4 { t4.store(y + 4 &* stride, job.rows, rounded) }
+        if tokens > 5 { t5.store(y + 5 &* stride, job.rows, rounded) }
     }
 }
 

@@ -76,7 +76,7 @@ public struct MixtureOfExperts: Sendable {
 
     /// All chosen experts on their tokens: `[pairs, hidden]`, sorted by expert; and the shared one's last product.
     private func runExperts(_ x: Tensor, _ order: ExpertOrder, shared: Product) -> (Tensor, Tensor) {
-        let inputs = x.rows(order.tokens)
+        let inputs = compute.rows(of: x, at: order.tokens)
         let width = experts.first?.intermediate ?? 0
         let (gateUp, _) = grouped(inputs, order, width: 2 * width, beside: []) { expert in
             let expert = experts[expert - owned.lowerBound]
@@ -166,5 +166,20 @@ struct ExpertOrder {
         }
         self.tokens = tokens
         rowOfPair = rows
+    }
+}
+
+extension Compute {
+    /// The rows at `indices`, in that order: `[indices.count, width]`, copied by all threads.
+    fileprivate func rows(of x: Tensor, at indices: [Int]) -> Tensor {
+        unsafe Tensor(shape: [indices.count, x.width]) { output in
+            unsafe x.values.withUnsafeBufferPointer { input in
+                guard let input = input.baseAddress else { return }
+                forEachRow(indices.count) { row in
+                    unsafe (output + row * x.width).update(
+                        from: input + indices[row] * x.width, count: x.width)
+                }
+            }
+        }
     }
 }

@@ -35,6 +35,7 @@ func pairProductEqualsItsTwin(level: InstructionSet, format: WeightView.Format) 
     for columns in [1, 15, 16, 17, 31, 32, 33, 127, 129, 300, 2049, 4500] {
         for (rows, tokens) in [
             (1, 1), (4, 1), (7, 1), (5, 2), (9, 3), (3, 4), (6, 5), (4, 6), (5, 7), (70, 13), (3, 50),
+            (21, 50),
         ] {
             let w = try StoredMatrix(format, rows: rows, columns: columns, padding: columns % 3)
             let x = try activations(tokens * columns)

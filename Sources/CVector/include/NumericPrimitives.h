@@ -28,6 +28,13 @@ PRIMITIVE i32x16 bf16_bits(f32x16 v) {
     return v == v ? rounded : bits | 0x400000;
 }
 PRIMITIVE f32x16 f32x16_round_bf16(f32x16 v) { return (f32x16)(bf16_bits(v) & (int32_t)0xffff0000); }
+// The same of four.
+PRIMITIVE f32x4 f32x4_round_bf16(f32x4 v) {
+    typedef int32_t i32x4 __attribute__((ext_vector_type(4)));
+    i32x4 bits = (i32x4)v;
+    i32x4 rounded = bits + 0x7fff + ((bits >> 16) & 1);
+    return (f32x4)((v == v ? rounded : bits | 0x400000) & (int32_t)0xffff0000);
+}
 PRIMITIVE void bf16x16_store(void *p, f32x16 v) {
     u16x16 codes = __builtin_convertvector(bf16_bits(v) >> 16, u16x16);
     memcpy(p, &codes, sizeof codes);

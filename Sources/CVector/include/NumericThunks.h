@@ -62,6 +62,7 @@ typedef struct {
     float *y;                  // element (token, row) at y[token * y_stride + row]
     long y_stride, rows;       // rows to store, 1 to 4
     int32_t first, last;       // strips
+    int32_t rounded;           // whether outputs are rounded to BF16
 } pair_tile;
 #if defined(__x86_64__)
 #define AVX512_BF16 static inline __attribute__((flatten, hot, target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,fma,avx2,f16c,bmi,bmi2")))
