@@ -1,7 +1,7 @@
 internal import ArgumentParser
+internal import GLMDecoding
 internal import GLMFiles
 internal import GLMInference
-internal import GLMParallel
 internal import GLMText
 
 /// `batch`: answers a file of requests.
@@ -43,7 +43,6 @@ struct BatchCommand: AsyncParsableCommand {
                 ))
         }
         while !running.isEmpty { try await finish(&running, loaded) }
-        if model.devices.areSeveral { Console.note(loaded.model.traffic.table) }
     }
 
     /// All requests, checked: what cannot be answered is refused before the first answer.
@@ -68,7 +67,7 @@ struct BatchCommand: AsyncParsableCommand {
     ) async throws(InputError) {
         let (request, answer) = running.removeFirst()
         let completion = try await answer.collect { _ in }
-        try Console.output(request.json(completion, loaded).text(.compact) + "\n")
+        try Console.output(request.json(completion, loaded, speculation.parameters()).text(.compact) + "\n")
     }
 }
 
@@ -95,18 +94,22 @@ struct BatchRequest {
         }
     }
 
-    /// `{text, token_ids, finish_reason, usage}`, and the `message` of a conversation.
-    func json(_ completion: Completion, _ loaded: LoadedModel) -> JSON {
+    /// `{text, token_ids, finish_reason, usage}`, `speculation` where tokens were drafted, and the `message` of a
+    /// conversation.
+    func json(
+        _ completion: Completion, _ loaded: LoadedModel, _ speculation: SpeculationParameters?
+    ) -> JSON {
         let summary = completion.summary
         let report = RunReport(
             summary: summary, loading: loaded.loading, numerics: loaded.numerics,
-            cacheFormat: loaded.cacheFormat)
+            cacheFormat: loaded.cacheFormat, speculation: speculation)
         var members = [
             JSON.Member("text", .string(completion.text)),
             JSON.Member("token_ids", .array(completion.tokens.map { .integer(Int($0)) })),
             JSON.Member("finish_reason", .string(summary.finishReason.word)),
             JSON.Member("usage", report.usage),
         ]
+        members += report.drafts
         if let style {
             let turn = Turn(prompt: prompt, completion: completion, report: report, style: style)
             members.append(JSON.Member("message", turn.messageJSON))

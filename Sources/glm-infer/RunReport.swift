@@ -45,8 +45,7 @@ struct RunReport {
     /// `{text, token_ids, prompt_token_ids, finish_reason, usage, numerics, kv_cache_dtype, timings}`, `speculation`
     /// where tokens were drafted, `traffic` when several devices share the model, and `more`.
     func json(_ completion: Completion, prompt: [Int32], more: [JSON.Member] = []) -> JSON {
-        let drafts = speculationReport.map { [JSON.Member("speculation", $0.json)] } ?? []
-        return .object(
+        .object(
             [
                 JSON.Member("text", .string(completion.text)),
                 JSON.Member("token_ids", .array(completion.tokens.map { .integer(Int($0)) })),
@@ -58,6 +57,9 @@ struct RunReport {
                 JSON.Member("timings", timings),
             ] + drafts + (traffic.map { [JSON.Member("traffic", $0.json)] } ?? []) + more)
     }
+
+    /// `speculation`, where tokens were drafted.
+    var drafts: [JSON.Member] { speculationReport.map { [JSON.Member("speculation", $0.json)] } ?? [] }
 
     /// Tokens of prompt, answer, and both.
     var usage: JSON {

@@ -5,22 +5,34 @@ import GLMTensor
 /// road of acceptance with a model whose MTP layer agrees with nothing.
 ///
 /// It is told beforehand how each prompt goes on. Whether the guess at a position is right depends on seed,
-/// prompt and position alone.
+/// prompt and position alone, and with `Agreement.even` on the position where the round began.
 package struct MixingDrafter: Drafter {
+    /// How the right guesses of a round hang together.
+    package enum Agreement: Sendable {
+        /// Every guess by itself: s of them are right with probability pˢ, seldom where s is large.
+        case independent
+        /// The first guess is right with probability p; how many are, then, is 1 to s, each as often: every accepted
+        /// count occurs in a good part of the rounds.
+        case even
+    }
+
     private let probability: Double
+    private let agreement: Agreement
     private let continuations: [[Int32]: [Int32]]
     private let vocabularySize: Int
     private let seed: UInt64
 
     /// - Parameters:
-    ///   - probability: of a right guess, where the continuation is known.
+    ///   - probability: of a right guess (`even`: of a right first guess), where the continuation is known.
     ///   - continuations: what follows each prompt.
     ///   - vocabularySize: at least 2, so that there is a wrong guess.
     package init(
-        probability: Double, continuations: [[Int32]: [Int32]], vocabularySize: Int, seed: UInt64
+        probability: Double, agreement: Agreement = .independent, continuations: [[Int32]: [Int32]],
+        vocabularySize: Int, seed: UInt64
     ) {
         precondition(vocabularySize >= 2, "a vocabulary of \(vocabularySize) tokens")
         self.probability = probability
+        self.agreement = agreement
         self.continuations = continuations
         self.vocabularySize = vocabularySize
         self.seed = seed
@@ -44,12 +56,15 @@ package struct MixingDrafter: Drafter {
             guard let tokens = state.tokens, let promise = state.promise else { return DraftTree() }
             let promised = promise.tokens
             var isRight = promised.starts(with: tokens)
+            let right = rightGuesses(shape.steps, from: tokens.count, promise.random)
             var tree = DraftTree()
             var parent: Int?
             for depth in 0..<shape.steps {
                 let place = tokens.count + depth
                 let truth = isRight && place < promised.count ? promised[place] : nil
-                let guesses = guesses(shape.topK, at: place, truth: truth, promise.random)
+                let hits =
+                    right.map { depth < $0 } ?? (promise.random.uniform(at: UInt64(place)) < probability)
+                let guesses = guesses(shape.topK, at: place, truth: truth, hits: hits, promise.random)
                 let first = tree.tokens.count
                 for guess in guesses where tree.tokens.count < shape.rows - 1 {
                     tree.append(guess, parent: parent)
@@ -63,8 +78,17 @@ package struct MixingDrafter: Drafter {
         }
     }
 
-    /// Different tokens, among which is `truth` with the drafter's probability, at any place.
-    private func guesses(_ count: Int, at place: Int, truth: Int32?, _ random: CounterRandom) -> [Int32] {
+    /// How many guesses of a round are right; nil where each is decided by itself.
+    private func rightGuesses(_ steps: Int, from place: Int, _ random: CounterRandom) -> Int? {
+        guard agreement == .even, steps > 0 else { return nil }
+        guard random.uniform(at: UInt64(place), lane: 2) < probability else { return 0 }
+        return 1 + Int(random.uniform(at: UInt64(place), lane: 3) * Double(steps))
+    }
+
+    /// Different tokens, among which is `truth`, if it is to be hit, at any place.
+    private func guesses(
+        _ count: Int, at place: Int, truth: Int32?, hits: Bool, _ random: CounterRandom
+    ) -> [Int32] {
         let bits = random.bits(at: UInt64(place), lane: 1)
         let start = Int(truth ?? Int32(bits % UInt64(vocabularySize)))
         let count = min(count, vocabularySize - 1)
@@ -73,7 +97,7 @@ package struct MixingDrafter: Drafter {
         var guesses = (0..<count).map {
             Int32((start + 1 + (shift + $0) % (vocabularySize - 1)) % vocabularySize)
         }
-        if let truth, random.uniform(at: UInt64(place)) < probability {
+        if hits, let truth {
             guesses[Int(bits >> 16 & 0xFFFF) % count] = truth
         }
         return guesses

@@ -59,6 +59,9 @@ import Testing
         let useless = Self.run(&chooser, acceptance: 0, costs: Self.bytes, rounds: 1000)
         #expect(useless.depths[0] > 960)
         #expect(useless.depths[0] < 1000)
+        // Rows that were drafted and verified in vain, of 1000 that plain decoding runs.
+        let wasted = useless.depths.enumerated().reduce(0) { $0 + $1.offset * $1.element }
+        #expect(wasted < 20, "\(useless.depths)")
         // The text becomes predictable: sooner or later a probe notices.
         let better = Self.run(&chooser, acceptance: 1, costs: Self.bytes, rounds: 2000, seed: 2)
         #expect(better.depths[3] > 900, "\(better.depths)")
