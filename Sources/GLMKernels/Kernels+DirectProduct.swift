@@ -30,12 +30,15 @@ extension Kernels {
     ) {
         let rowBytes = w.rowStride * w.format.size
         let streams = block.count <= tileWidth && rowBytes <= shortRow
+        // Columns of a wider matrix: what follows a row belongs to somebody else, so whole rows are skipped.
+        let rowsAhead = max(1, streamDistance / (w.columns * w.format.size))
+        let stream = w.rowStride == w.columns ? streamDistance : rowsAhead * rowBytes
         let neighbours = (neighbourDistance / (4 * rowBytes) + 1) * 4 * rowBytes
         let step = streams ? (rows.count + 3) / 4 : 1
         var job = direct_tile(
             weights: w.base + rows.lowerBound * rowBytes, row_bytes: rowBytes, rows: rows.count,
             columns: w.columns, first: 0, count: step, step: step, x: packed.base, x_stride: 0, y: y,
-            y_stride: yStride, ahead: streams ? streamDistance : neighbours, streams: 0)
+            y_stride: yStride, ahead: streams ? stream : neighbours, streams: 0)
         for first in stride(from: 0, to: streams ? 1 : job.rows, by: 4) {
             job.first = first
             runTiles(&job, w.format, packed, block, y: y + rows.lowerBound)

@@ -188,6 +188,18 @@ extension Kernels {
             groups: groups, base: scaled, blockGroups: groups.count, firstGroup: groups.lowerBound)
     }
 
+    /// Asks for the third four rows from here, where they are columns of a wider matrix: of these lie no two so near that
+    /// the processor asks for them by itself.
+    private func askAhead(_ w: WeightView, _ rows: Range<Int>, _ columns: Range<Int>) {
+        guard w.rowStride > w.columns else { return }
+        let size = w.format.size
+        for row in rows.lowerBound + 8..<max(rows.lowerBound + 8, min(w.rows, rows.lowerBound + 12)) {
+            let first = w.base + (row * w.rowStride + columns.lowerBound) * size
+            for byte in stride(from: 0, to: columns.count * size, by: 64) { prefetch(first + byte) }
+            prefetch(first + (columns.count * size - 1))
+        }
+    }
+
     /// Four rows over one stretch of k, strip by strip.
     private func runQuad(
         _ w: WeightView, _ rows: Range<Int>, _ block: TokenBlock, _ stretch: PackedStretch,
@@ -203,6 +215,7 @@ extension Kernels {
         {
             let end = min(stretch.groups.upperBound, start + stripColumns / 16)
             let columns = start * 16..<min(w.columns, end * 16)
+            askAhead(w, rows, columns)
             for index in 0..<4 {
                 let row = min(rows.lowerBound + index, rows.upperBound - 1)
                 if w.format == .float8E4M3 {

@@ -32,7 +32,9 @@ struct FourRows {
         c = job.weights + min(row &+ 2 &* step, last) &* stride
         d = job.weights + min(row &+ 3 &* step, last) &* stride
         turn = max(0, length &- prefetchDistance)
-        skip = stride &- length &+ jump
+        // Columns of a wider matrix: what follows a row belongs to somebody else, so whole rows are skipped.
+        let rows = length < prefetchDistance ? ahead &* stride &- prefetchDistance : stride &- length
+        skip = (stride == length ? 0 : rows) &+ jump
     }
 
     /// Asks for four lines that will be read a little later than those at `offset`.
@@ -104,6 +106,7 @@ private func productBody(_ format: Int32, _ size: Int, _ job: vector_product) {
             k &+= step
         }
         while k < whole {
+            w.prefetchAfter(k &* size)
             add(format, size, w, job.x, k, &sums)
             k &+= 16
         }

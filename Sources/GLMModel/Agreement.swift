@@ -1,3 +1,4 @@
+package import GLMFiles
 import GLMParallel
 import GLMWeights
 
@@ -44,12 +45,17 @@ struct Agreement {
 }
 
 /// A hash that tells files and settings apart, not friend from foe: FNV-1a of 64 bits.
-struct Fingerprint {
-    private(set) var value: UInt64 = 0xcbf2_9ce4_8422_2325
+package struct Fingerprint {
+    package private(set) var value: UInt64 = 0xcbf2_9ce4_8422_2325
 
-    mutating func add(_ byte: UInt8) { value = (value ^ UInt64(byte)) &* 0x100_0000_01b3 }
+    private mutating func add(_ byte: UInt8) { value = (value ^ UInt64(byte)) &* 0x100_0000_01b3 }
 
     init(text: String) { for byte in text.utf8 { add(byte) } }
+
+    /// All bytes of a file.
+    package init(_ file: MappedFile) {
+        for place in unsafe file.bytes.indices { unsafe add(file.bytes[place]) }
+    }
 
     /// Names, types, shapes, and 64 bytes from the middle of up to 4096 tensors: two checkpoints of one model differ in
     /// all of their weights, and nothing is read that is not needed anyway.

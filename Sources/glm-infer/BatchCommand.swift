@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import GLMDecoding
 internal import GLMFiles
 internal import GLMInference
+internal import GLMParallel
 internal import GLMText
 
 /// `batch`: answers a file of requests.
@@ -43,6 +44,7 @@ struct BatchCommand: AsyncParsableCommand {
                 ))
         }
         while !running.isEmpty { try await finish(&running, loaded) }
+        if model.devices.areSeveral { Console.note(loaded.model.traffic.table) }
     }
 
     /// All requests, checked: what cannot be answered is refused before the first answer.

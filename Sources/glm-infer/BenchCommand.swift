@@ -43,6 +43,9 @@ struct BenchCommand: ParsableCommand {
     @Option(name: [.customShort("o"), .long], help: "md, csv or json.")
     var output = "md"
 
+    @Flag(name: .long, help: "The same as --output json; holds what devices exchanged, too.")
+    var json = false
+
     @Option(name: .long, help: "Prompt tokens of one forward pass.")
     var chunk = 512
 
@@ -65,7 +68,7 @@ struct BenchCommand: ParsableCommand {
             threads: threads ?? "\(devices.threads(nil) ?? ThreadPool.availableProcessors)",
             parallel: parallel,
             repetitions: repetitions)
-        guard let format = BenchmarkTable.Format(rawValue: output) else {
+        guard let format = json ? .json : BenchmarkTable.Format(rawValue: output) else {
             throw InputError(.usage, subject: "--output", found: "'\(output)'", expected: "md, csv or json")
         }
         guard (1...(1 << 20)).contains(chunk) else {
@@ -86,6 +89,7 @@ struct BenchCommand: ParsableCommand {
         if shared.isFirst { try Console.output(table.header) }
         let probe = MachineProbe(blas: blas, pool: ThreadPool(threads: grid.threads.max() ?? 1))
         var phases: [ProfileReport.Phase] = []
+        var ledgers: [BenchmarkTable.Ledger] = []
         var isFirst = true
         for threads in grid.threads {
             let profile = Profile()
@@ -97,11 +101,15 @@ struct BenchCommand: ParsableCommand {
                 isFirst = false
                 phases += named("\(test.name), \(threads) threads", ProfileReport(profile))
             }
-            if devices.areSeveral { Console.note(runner.traffic.table) }
+            if devices.areSeveral {
+                let traffic = runner.traffic
+                ledgers.append(BenchmarkTable.Ledger(threads: threads, traffic: traffic))
+                Console.note(traffic.table)
+            }
             runner.disband()
         }
         guard shared.isFirst else { return }
-        try Console.output(table.footer)
+        try Console.output(table.footer(ledgers))
         try profiling.deliver(
             ProfileReport(phases: phases), title: "glm-infer bench: \(BenchCommand.name(of: directory))")
     }

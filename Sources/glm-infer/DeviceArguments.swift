@@ -59,7 +59,7 @@ struct DeviceArguments: ParsableArguments {
         guard distributed == .mpi else { return options }
         options.transport = .process(try MPIProcess.join(size: tpSize, timeout: options.timeout))
         options.agreement = [
-            ("program", ProgramVersion.text), ("seed", seed.map { "\($0)" } ?? "none"),
+            ("build", try ProgramVersion.identity()), ("seed", seed.map { "\($0)" } ?? "none"),
         ]
         return options
     }

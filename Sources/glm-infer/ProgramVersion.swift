@@ -1,4 +1,6 @@
+internal import GLMFiles
 internal import GLMKernels
+internal import GLMModel
 
 /// What `--version` prints.
 enum ProgramVersion {
@@ -11,6 +13,18 @@ enum ProgramVersion {
         instruction set: \(InstructionSet.selected.name) (best here: \(InstructionSet.best.name))
         BLAS: \(blas)
         """
+    }
+
+    /// Tells this program from another one and from another build of itself: its version, level and libraries, and a
+    /// hash of the file that is running.
+    /// - Throws: an `InputError` when that file cannot be read.
+    static func identity() throws(InputError) -> String {
+        #if os(Linux)
+            let path = "/proc/self/exe"
+        #else
+            let path = CommandLine.arguments[0]
+        #endif
+        return "\(text) \(Fingerprint(try MappedFile.open(path: path)).value)"
     }
 
     private static var build: String {

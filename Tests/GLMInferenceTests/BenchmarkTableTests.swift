@@ -1,6 +1,7 @@
 import GLMFiles
 import GLMInference
 import GLMKernels
+import GLMParallel
 import GLMTestSupport
 import Testing
 
@@ -55,7 +56,7 @@ private func table(_ format: BenchmarkTable.Format) -> BenchmarkTable {
 }
 
 @Test func csvHasAHeaderAndQuotes() {
-    let lines = (table(.csv).header + table(.csv).row(result, isFirst: true) + table(.csv).footer)
+    let lines = (table(.csv).header + table(.csv).row(result, isFirst: true) + table(.csv).footer())
         .split(separator: "\n")
     #expect(lines.count == 2)
     #expect(lines[0].hasPrefix("model,weights,model_bytes,threads,test,tokens_per_second,"))
@@ -65,7 +66,7 @@ private func table(_ format: BenchmarkTable.Format) -> BenchmarkTable {
 @Test func jsonIsOneDocument() throws {
     let table = table(.json)
     let text =
-        table.header + table.row(result, isFirst: true) + table.row(result, isFirst: false) + table.footer
+        table.header + table.row(result, isFirst: true) + table.row(result, isFirst: false) + table.footer()
     let root = try JSONDocument(parsing: Array(text.utf8), source: "bench").root
     #expect(root["machine"]?["processor"]?.string == "P")
     let results = try #require(root["results"]?.elements)
@@ -74,8 +75,22 @@ private func table(_ format: BenchmarkTable.Format) -> BenchmarkTable {
     #expect(results[1]["bytes_per_token"]?.double == 1e9)
     #expect(results[1]["repetitions"]?.elements?.count == 2)
     #expect(results[1]["repetitions"]?.elements?[0]["seconds"]?.double == 0.5)
-    let empty = table.header + table.footer
+    let empty = table.header + table.footer()
     #expect(
         try JSONDocument(parsing: Array(empty.utf8), source: "bench").root["results"]?.elements?.isEmpty
             == true)
+}
+
+@Test func ledgersStandBesideTheResults() throws {
+    let ledger = TrafficLedger()
+    ledger.add(
+        TrafficLedger.Key(.allReduce, CollectiveSite(.attention, layer: 2)), elements: 5, time: .zero)
+    let traffic = BenchmarkTable.Ledger(threads: 2, traffic: TrafficReport(devices: [ledger.entries]))
+    let table = table(.json)
+    let text = table.header + table.row(result, isFirst: true) + table.footer([traffic])
+    let root = try JSONDocument(parsing: Array(text.utf8), source: "bench").root
+    #expect(root["results"]?.elements?.count == 1)
+    #expect(root["traffic"]?.elements?[0]["threads"]?.integer == 2)
+    #expect(root["traffic"]?.elements?[0]["collectives"]?.elements?[0]["bytes"]?.integer == 20)
+    #expect(table.footer().contains("traffic") == false)
 }

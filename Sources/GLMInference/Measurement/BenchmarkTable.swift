@@ -1,5 +1,6 @@
 import GLMFiles
 import GLMKernels
+package import GLMParallel
 
 /// Results as text, row by row while they come.
 package struct BenchmarkTable: Sendable {
@@ -34,6 +35,17 @@ package struct BenchmarkTable: Sendable {
         package static func == (left: Subject, right: Subject) -> Bool {
             left.model == right.model && left.weights == right.weights && left.bytes == right.bytes
                 && left.machine.elementsEqual(right.machine) { $0 == $1 }
+        }
+    }
+
+    /// What the devices that share a model exchanged in all tests with one number of threads.
+    package struct Ledger: Sendable {
+        let threads: Int
+        let traffic: TrafficReport
+
+        package init(threads: Int, traffic: TrafficReport) {
+            self.threads = threads
+            self.traffic = traffic
         }
     }
 
@@ -83,8 +95,19 @@ package struct BenchmarkTable: Sendable {
         }
     }
 
-    /// What stands below the last row.
-    package var footer: String { format == .json ? "\n]}\n" : "" }
+    /// What stands below the last row; in JSON the ledgers, if there are any, as `traffic`.
+    package func footer(_ ledgers: [Ledger] = []) -> String {
+        guard format == .json else { return "" }
+        guard !ledgers.isEmpty else { return "\n]}\n" }
+        let traffic = JSON.array(
+            ledgers.map { ledger in
+                .object([
+                    JSON.Member("threads", .integer(ledger.threads)),
+                    JSON.Member("collectives", ledger.traffic.json),
+                ])
+            })
+        return "\n], \"traffic\": " + traffic.text(.spaced) + "}\n"
+    }
 
     private static func pad(_ text: String, _ width: Int) -> String {
         text + String(repeating: " ", count: max(0, width - text.count))
