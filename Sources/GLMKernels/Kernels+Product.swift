@@ -1,6 +1,6 @@
 import CVector
 
-/// Columns decoded into the nearest cache at a time; a multiple of 16.
+/// Columns decoded into the nearest cache at a time; whole chunks of 64.
 private let stripColumns = 1024
 /// Tokens that a call of its own packs at a time.
 private let blockLimit = 48

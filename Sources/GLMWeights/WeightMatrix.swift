@@ -85,7 +85,8 @@ public struct WeightMatrix: @unchecked Sendable {
                 blockColumns: blockColumns))
     }
 
-    /// Every element as the kernels use it: the Float32 rounding of value × block scale. `[rows, columns]`
+    /// Every element: the Float32 rounding of value × block scale, `[rows, columns]`. (Float32 products round
+    /// activation × scale instead.)
     ///
     /// Source: specification §7.2. Copies the whole matrix.
     public func dequantized() -> Tensor {

@@ -3,7 +3,8 @@ import GLMKernels
 import KernelCases
 
 // Instructions of the loops on GLM-5's shapes: a count that neighbours on the machine do not change. Run with
-// `swift package --package-path Benchmarks benchmark`; thresholds lie in Benchmarks/Thresholds.
+// `swift package --package-path Benchmarks benchmark`;
+// `thresholds update` keeps them for later comparison.
 let benchmarks: @Sendable () -> Void = {
     let level = KernelCase.Engine.level(.selected)
     let products = ProductCases.shapes.filter { $0.name.hasPrefix("expert") || $0.name.hasPrefix("latent") }

@@ -51,8 +51,8 @@ PRIMITIVE f32x16 f32x16_load_first(const void *p, long count) {
 PRIMITIVE void f32x16_store_first(void *p, f32x16 v, long count) { copy_short(p, &v, count * 4); }
 
 // Sixteen stored weights as floats. Format 0: Float32. 1: BF16. 2: FP8 E4M3, as value * 2^-120, exact
-// (subnormals included); the caller multiplies by scale * 2^120, which rounds exactly like value * scale. The
-// NaN codes come out as +-480.
+// (subnormals included); the caller multiplies by scale * 2^120, which rounds exactly like value * scale, or
+// puts scale * 2^96 into what the weight is multiplied by. The NaN codes come out as +-480.
 PRIMITIVE f32x16 f32x16_from_bf16(u16x16 codes) { return (f32x16)(__builtin_convertvector(codes, i32x16) << 16); }
 PRIMITIVE f32x16 f32x16_from_fp8(i8x16 codes) {
     return (f32x16)((__builtin_convertvector(codes, i32x16) << 20) & (int32_t)0x87f00000);
@@ -183,7 +183,7 @@ PRIMITIVE void f32x16_deal_64(const void *p, void *out, long step) {
 // With one instruction set of its own, so through pointers and not always inlined: vectors by value crash the
 // compiler here.
 #if defined(__x86_64__)
-// 64 FP8 codes as four vectors, value * 2^-120 as above, in 9 operations on 64 codes where the plain way
+// 64 FP8 codes as four vectors, value * 2^-120 as above, in 10 operations on 64 codes where the plain way
 // takes 12. The codes are first dealt out so that the four bytes of a lane are elements i, 16 + i, 32 + i, 48
 // + i.
 static inline __attribute__((target("avx512f,avx512bw"))) void f32x16_load_64_fp8(const void *p, void *out) {

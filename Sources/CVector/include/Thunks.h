@@ -26,9 +26,9 @@
     AVX512 void name##_avx512 parameters { name##_wide arguments; } \
     AVX2 void name##_avx2 parameters { name##_baseline arguments; }
 
-// Rows of weights for the vector products. `scales` (FP8) points to the scale of the block that holds column
-// 0 of these rows, `phase` counts the columns of that block that lie before column 0; both `phase` and
-// `block` are multiples of 16.
+// Rows of weights for the vector products. Where FP8 weights bring their scales (`product_fp8` has them in x,
+// which is in code order), `scales` points to the scale of the block that holds column 0 of these rows,
+// `phase` counts the columns of that block that lie before column 0; `phase` and `block` are multiples of 16.
 typedef struct {
     const void *weights;
     long row_bytes, rows, columns;
