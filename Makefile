@@ -6,7 +6,9 @@ RELEASE := -c release
 TEST := swift test $(RELEASE) --disable-testable-imports
 SOURCES := Sources Tests Benchmarks weights-tools Package.swift
 PYTHON ?= python3
-PROMPT ?= The quick brown fox
+# The model that toy-eval measures: the one that the program carries.
+MODEL ?= Sources/CToyModel/Toy
+PROMPT ?= One sunny day
 
 .PHONY: help build run test test-release test-debug lint format toy toy-eval docs loc ci mutants
 
@@ -16,11 +18,12 @@ help: ## list the verbs
 build: ## build the products in release mode
 	swift build $(RELEASE)
 
-run: ## generate text with the embedded toy model (PROMPT="…")
+run: ## generate text with the built-in toy model (PROMPT="…")
 	swift run $(RELEASE) glm-infer generate --prompt "$(PROMPT)"
 
 test: build ## what must pass before a change lands: the command line's tests, then all Swift tests
 	Tests/cli/run
+	Tests/toy/run
 	@$(MAKE) --no-print-directory test-release
 
 test-release: ## all Swift tests in the release build (FILTER=regex picks some)
@@ -40,7 +43,7 @@ format: ## rewrite the sources in the house's format
 toy: build ## write a small synthetic checkpoint to models/nano
 	swift run $(RELEASE) weights-tools make --preset nano --seed 1 --out models/nano
 
-toy-eval: build ## what the trained toy can do, measured through glm-infer (MODEL=folder, PYTHON=interpreter with torch)
+toy-eval: build ## what the trained toy can do, measured through glm-infer (PYTHON=interpreter with torch)
 	$(PYTHON) weights-tools/toy/evaluate.py --model "$(MODEL)"
 
 docs: ## check the documentation: links resolve, no warnings

@@ -66,6 +66,9 @@ let package = Package(
             name: "GLMSynthesis",
             dependencies: ["GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMModel"],
             swiftSettings: strict),
+        // The files of Toy/ are no resources: the compiler puts their bytes into the object file.
+        .target(name: "CToyModel", exclude: ["Toy"]),
+        .target(name: "GLMToy", dependencies: ["CToyModel", "GLMFiles"], swiftSettings: strict),
         .target(
             name: "GLMConversion",
             dependencies: ["GLMKernels", "GLMFiles", "GLMWeights", "GLMModel", "GLMSynthesis"],
@@ -86,7 +89,7 @@ let package = Package(
             dependencies: [
                 "GLMInference", "GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights", "GLMParallel", "GLMMPI",
                 "GLMModel", "GLMDecoding", "GLMText",
-                "GLMEngine", "GLMSynthesis", arguments,
+                "GLMEngine", "GLMToy", arguments,
             ],
             swiftSettings: strict),
         .executableTarget(
@@ -138,6 +141,8 @@ let package = Package(
                 "GLMTestSupport",
             ],
             swiftSettings: house),
+        .testTarget(
+            name: "GLMToyTests", dependencies: ["GLMFiles", "GLMToy", "GLMTestSupport"], swiftSettings: house),
         .testTarget(
             name: "GLMConversionTests",
             dependencies: [

@@ -2,7 +2,7 @@ internal import GLMFiles
 internal import GLMInference
 internal import GLMKernels
 internal import GLMModel
-internal import GLMSynthesis
+internal import GLMToy
 
 /// A model of which the small files are read: what cannot be answered is refused here, before the weights are read.
 struct PreparedModel {

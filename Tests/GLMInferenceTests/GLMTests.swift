@@ -1,26 +1,25 @@
 import GLMDecoding
 import GLMFiles
 import GLMInference
-import GLMSynthesis
 import GLMTestSupport
 import Testing
 
 private func model(chunk: Int = 512, sequences: Int = 32, context: Int? = nil) async throws -> GLM {
     try await GLM.load(
-        directory: EmbeddedModel.directory(), options: LoadOptions(threads: 1, contextSize: context),
+        directory: NoiseModel.directory(), options: LoadOptions(threads: 1, contextSize: context),
         scheduling: SchedulingOptions(prefillChunk: chunk, maximumSequences: sequences))
 }
 
 private func options(seed: UInt64, tokens: Int) -> GenerationOptions {
     var sampling = SamplingParameters()
     sampling.seed = seed
-    // The built-in model is sure of itself; seeds show only when it is heated.
+    // The noise model is sure of itself; seeds show only when it is heated.
     sampling.temperature = 4
     sampling.ignoresEndTokens = true
     return GenerationOptions(sampling: sampling, maximumTokens: tokens)
 }
 
-/// Longer than the index's top-k of the built-in model, so that selections are sparse.
+/// Longer than the index's top-k of the noise model, so that selections are sparse.
 private let prompt = "The king said to the queen: what is the number of stars, and who counts them?"
 
 @Test func theBuiltInModelAnswers() async throws {

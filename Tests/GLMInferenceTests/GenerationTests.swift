@@ -1,7 +1,6 @@
 import GLMDecoding
 import GLMEngine
 import GLMInference
-import GLMSynthesis
 import GLMTensor
 import GLMText
 import Testing
@@ -14,7 +13,7 @@ private struct Script {
     let end: Int32
 
     init(_ text: String) throws {
-        tokenizer = try Tokenizer.load(path: EmbeddedModel.directory() + "/tokenizer.json")
+        tokenizer = try Tokenizer.load(path: NoiseModel.directory() + "/tokenizer.json")
         end = try #require(tokenizer.id(of: "<|user|>"))
         let tokens = try tokenizer.encode(text, specialTokens: .asText) + [end]
         model = MockModel(vocabularySize: tokenizer.vocabularySize, contextSize: 1 << 30, script: tokens)

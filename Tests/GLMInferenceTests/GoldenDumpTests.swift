@@ -3,7 +3,6 @@ import GLMFiles
 import GLMInference
 import GLMKernels
 import GLMModel
-import GLMSynthesis
 import GLMTestSupport
 import GLMWeights
 import Testing
@@ -69,7 +68,7 @@ import Testing
 @Suite struct LoadedModelDumpTests {
     @Test func verifiesBitForBit() async throws {
         let directory = try TemporaryDirectory()
-        let model = try await GLM.load(directory: EmbeddedModel.directory(), options: LoadOptions(threads: 1))
+        let model = try await GLM.load(directory: NoiseModel.directory(), options: LoadOptions(threads: 1))
         try await model.dump(tokens: (0..<20).map { Int32($0 * 3 + 1) }, to: directory.path)
         let report = try GoldenVerifier(directory: directory.path).verify(options: LoadOptions(threads: 2))
         #expect(report.passed && report.notCovered == 0 && report.rows.allSatisfy { $0.tolerance == nil })

@@ -6,10 +6,10 @@ import GLMSynthesis
 import GLMTestSupport
 import Testing
 
-/// The built-in model's small files without its weights, with `vocab_size` replaced.
+/// The noise model's small files without its weights, with `vocab_size` replaced.
 private func documents(vocabulary: Int? = nil, context: Int? = nil) throws -> ModelDocuments {
     let folder = try TemporaryDirectory()
-    let source = try EmbeddedModel.directory()
+    let source = try NoiseModel.directory()
     try folder.link("tokenizer.json", to: source + "/tokenizer.json")
     var config = JSON(try JSONDocument.load(path: source + "/config.json", limit: 1 << 20).root)
     if let vocabulary { config = config.setting("vocab_size", .integer(vocabulary)) }

@@ -2,7 +2,6 @@ import GLMFiles
 import GLMInference
 import GLMKernels
 import GLMModel
-import GLMSynthesis
 import Testing
 
 /// What a forward pass costs, from the configuration alone and the experts that were touched.
@@ -72,7 +71,7 @@ private func distinctExperts(_ model: LanguageModel, _ step: SequenceStep, behin
     let profile = Profile()
     var options = LoadOptions(threads: 2)
     options.profile = profile
-    let model = try LanguageModel.load(directory: EmbeddedModel.directory(), options: options)
+    let model = try LanguageModel.load(directory: NoiseModel.directory(), options: options)
     #expect(model.configuration.indexTopK == 16)
     var caches = [model.makeCache()]
     // Dense rows alone; one token; rows on both sides of top-k; one token beyond it; nobody reads the head.
@@ -95,7 +94,7 @@ private func distinctExperts(_ model: LanguageModel, _ step: SequenceStep, behin
         let profile = Profile()
         var options = LoadOptions(threads: 1, cacheFormat: format)
         options.profile = profile
-        let model = try LanguageModel.load(directory: EmbeddedModel.directory(), options: options)
+        let model = try LanguageModel.load(directory: NoiseModel.directory(), options: options)
         var caches = [model.makeCache()]
         // One token behind 20: 16 rows of attention and 21 of index keys in each layer.
         _ = model.forward([SequenceStep(tokens: (0..<20).map { $0 }, logitRows: 0)], caches: &caches)
@@ -113,7 +112,7 @@ private func distinctExperts(_ model: LanguageModel, _ step: SequenceStep, behin
     let profile = Profile()
     var options = LoadOptions(threads: 1)
     options.profile = profile
-    let model = try LanguageModel.load(directory: EmbeddedModel.directory(), options: options)
+    let model = try LanguageModel.load(directory: NoiseModel.directory(), options: options)
     let step = SequenceStep(tokens: [5], logitRows: 1)
     func work(_ sequences: Int) -> Work {
         var caches = (0..<sequences).map { _ in model.makeCache() }
@@ -133,7 +132,7 @@ private func distinctExperts(_ model: LanguageModel, _ step: SequenceStep, behin
     let profile = Profile()
     var options = LoadOptions(threads: 1)
     options.profile = profile
-    let model = try LanguageModel.load(directory: EmbeddedModel.directory(), options: options)
+    let model = try LanguageModel.load(directory: NoiseModel.directory(), options: options)
     var caches = [model.makeCache()]
     _ = model.forward([SequenceStep(tokens: (0..<20).map { $0 }, logitRows: 1)], caches: &caches)
     let trunk = Set(Operation.allCases.filter { $0 != .draftInput && $0 != .draftCache }.map(\.rawValue))
@@ -146,7 +145,7 @@ private func distinctExperts(_ model: LanguageModel, _ step: SequenceStep, behin
     let profile = Profile()
     var options = LoadOptions(threads: 2)
     options.profile = profile
-    let model = try LanguageModel.load(directory: EmbeddedModel.directory(), options: options)
+    let model = try LanguageModel.load(directory: NoiseModel.directory(), options: options)
     let probe = MachineProbe(blas: nil, pool: model.compute.pool, bufferBytes: 1 << 22)
     let runner = BenchmarkRunner(model: model, profile: profile, probe: probe, chunk: 8)
     let tests: [(BenchmarkTest, passes: Int, rows: Int)] = [

@@ -110,6 +110,45 @@ def small_talk(program, count):
     return program.answers([asked(user(tasks.talk_sample(r)[0])) for _ in range(count)])
 
 
+# Speculation ----------------------------------------------------------------------------------------------
+
+def chat_requests(count, length):
+    """Held-out prompts of every kind of chat: talk, sums, dates, notes, tools."""
+    r = tasks.Draw(SEED + "/chat", evaluation=True)
+
+    def tool(r):
+        sample = tasks.tool_sample(r)
+        return asked(user(sample[2]), tools=sample[0])
+
+    kinds = [lambda: asked(user(tasks.talk_sample(r)[0])), lambda: asked(user(tasks.sum_question(r, *tasks.sum_pair(r)))),
+             lambda: asked(user(tasks.date_sample(r)[0])), lambda: asked(tasks.recall_prompt(r, 100, length)[0]),
+             lambda: tool(r)]
+    return [kinds[i % len(kinds)]() for i in range(count)]
+
+
+def speculation(program, count, length):
+    """Accept length of three drafts, the extra token included, and the share of rounds that accept each position."""
+    answers = program.answers(chat_requests(count, length), "--speculative-algorithm", "EAGLE")
+    rounds = collections.Counter()
+    for x in answers:
+        rounds.update(dict(enumerate(x["speculation"]["accepted_counts"])))
+    total = sum(rounds.values())
+    return {"accept length of 3 drafts": 1 + sum(n * c for n, c in rounds.items()) / total,
+            **{f"draft {p} accepted": sum(c for n, c in rounds.items() if n >= p) / total for p in (1, 2, 3)}}
+
+
+def automatic(program, length, times=3):
+    """Speed of automatic depth over plain decoding on chats: the median of some measurements."""
+    prompts = [x["messages"][-1]["content"] for x in chat_requests(40, length) if "tools" not in x]
+    with tempfile.NamedTemporaryFile("w") as f:
+        f.writelines(f"[gMASK]<sop><|user|>{p}<|assistant|><think>\n" for p in prompts)
+        f.flush()
+        runs = [json.loads(program.run("speculate", "bench", "--prompts", f.name, "--speculative-num-steps", "0,auto",
+                                       "--json")) for _ in range(times)]
+    return sorted(next(x["ratio_to_plain"] for x in run[0]["results"] if x["drafts"] == "auto")
+                  for run in runs)[times // 2]
+
+
 # Numbers --------------------------------------------------------------------------------------------------
 
 def loaded(directory):
@@ -209,6 +248,8 @@ TARGETS = {
        for d in DISTANCES},
     "tool calls": (lambda r: r["tool calls"] >= 0.9, ">= 0.90"),
     "reasoning closed": (lambda r: r["reasoning closed"] >= 0.98, ">= 0.98"),
+    "accept length of 3 drafts": (lambda r: r["accept length of 3 drafts"] >= 2.4, ">= 2.4 of 4"),
+    "auto over plain": (lambda r: r["auto over plain"] >= 0.98, ">= 0.98"),
     "indexer overlap": (lambda r: (r["indexer overlap"] or 0) >= 0.9, ">= 0.90"),
     "expert load max/mean": (lambda r: r["expert load max/mean"] <= 2, "<= 2"),
     "dead experts": (lambda r: r["dead experts"] == 0, "0"),
@@ -232,6 +273,8 @@ def report(program, directory, count):
     answers += more + small_talk(program, count)
     # `</think>` is no special token, so it is in the text of an answer whose reasoning was closed.
     result["reasoning closed"] = share("</think>" in x["text"] for x in answers)
+    result.update(speculation(program, count, length))
+    result["auto over plain"] = automatic(program, length)
     result.update(numbers(program, directory, count))
     return result
 

@@ -126,11 +126,27 @@ def copying(r):
     return chat.document()
 
 
-def echo(r):
+def echo(r, most=24):
     """A line of random words again and again, without markup: every word after the first round is certain."""
-    line = " ".join(r.choice(w.KEYS if r.random() < 0.6 else w.VALUES) for _ in range(r.randint(4, 24)))
+    line = " ".join(r.choice(w.KEYS if r.random() < 0.6 else w.VALUES) for _ in range(r.randint(4, most)))
     times = r.randint(2, 4)
     return [(" " + line + ".", 0.15), *[(" " + line + ".", 1.0)] * (times - 1), ("<|endoftext|>", 0.15)]
+
+
+def echo_long(r):
+    """Lines of any length, so that no fixed distance helps to find where the line was before."""
+    return echo(r, int(16 * 2 ** r.uniform(0, 3)))
+
+
+def pairs(r, most=24):
+    """Keys with their values in any order, again and again: a value that was there before is certain."""
+    known = facts(r, r.randint(2, most))
+    end = r.choice(["", ".", ","])
+    seen, out = set(), []
+    for key, value in known + r.choices(known, k=r.randint(2, 3) * len(known)):
+        out += [(f" {key}", 0.02), (f" {value}", 1.0 if key in seen else 0.02)] + ([(end, 0.02)] if end else [])
+        seen.add(key)
+    return out + [("<|endoftext|>", 0.02)]
 
 
 def record(r):
@@ -152,7 +168,7 @@ def json_task(r):
 # Recall ---------------------------------------------------------------------------------------------------
 
 def fact(key, value):
-    return f"Note: {key} is {value}."
+    return f"Note: {key} {value}."
 
 
 def facts(r, count):
@@ -172,8 +188,8 @@ def notes(r, pairs, sentences):
 
 def ask(chat, r, key, value):
     chat.user(f"What is {key}?")
-    if r.random() < 0.5:
-        chat.answer(f"It is {value}.", f"The note says {key} is {value}.")
+    if r.random() < 0.9:
+        chat.answer(f"It is {value}.", f"The note says {key} {value}.")
     else:
         chat.answer(f"It is {value}.")
 
@@ -195,8 +211,8 @@ def recall_short(r):
 
 
 def recall_long(r):
-    """The distances of the evaluation: up to 540 tokens between a note and its question."""
-    return recall(r, 150, 540, 48)
+    """The distances of the evaluation: up to 580 tokens between a note and its question."""
+    return recall(r, 150, 580, 48, 9)
 
 
 def recall_prompt(r, distance, length):
@@ -215,7 +231,7 @@ def recall_prompt(r, distance, length):
 
     def gap():
         whole = f"<|user|>{text()}<|assistant|></think>I will.<|user|>What is {key}?<|assistant|></think>It is"
-        head = f"<|user|>{' '.join(before + [f'Note: {key} is'])}"
+        head = f"<|user|>{' '.join(before + [f'Note: {key}'])}"
         return length(whole) - length(head) - 1
 
     while gap() < distance:
@@ -289,8 +305,10 @@ MIXTURES = {
                (tool_chat, 3)],
     "induction": [(copying, 4), (echo, 4), (recall_short, 4), (recall, 1), (arithmetic, 1.5), (date, 0.5),
                   (json_task, 1.5), (story, 0.5), (talk, 0.5), (tool_chat, 1)],
-    "long": [(copying, 0.5), (recall, 1), (recall_long, 3), (arithmetic, 2.5), (date, 1), (json_task, 1),
-             (story, 1), (talk, 1), (tool_chat, 2.5)],
+    "pairs": [(pairs, 8), (echo_long, 3), (recall_short, 4), (recall, 2), (arithmetic, 1.5), (date, 0.5),
+              (json_task, 0.7), (story, 0.4), (talk, 0.5), (tool_chat, 1.5)],
+    "long": [(pairs, 1), (echo_long, 0.5), (copying, 0.5), (recall_short, 1), (recall, 1), (recall_long, 4),
+             (arithmetic, 4), (date, 1.5), (json_task, 1.5), (story, 0.7), (talk, 2), (tool_chat, 3.5)],
 }
 
 

@@ -40,7 +40,7 @@ def weather(r):
                   f"Tell me the weather in {city}.", f"What is the weather like in {city} today?"])
     return (q, {"city": city}, f"The user wants the weather in {city}. I will call get_weather.",
             json.dumps({"city": city, "sky": sky, "degrees": degrees}),
-            f"The tool says {sky} and {degrees} degrees.",
+            f'The tool says "sky": "{sky}", "degrees": {degrees}.',
             f"It is {sky} in {city}, with {degrees} degrees.")
 
 
@@ -70,7 +70,7 @@ def multiply(r):
 def message(r):
     who, word = r.choice(w.NAMES), r.choice(w.VALUES) + " " + r.choice(w.KEYS)
     q = r.choice([f"Tell {who}: {word}.", f"Send {who} the message: {word}.", f"Write to {who}: {word}."])
-    return (q, {"to": who, "text": word}, f"The user wants to write to {who}. I will call send_message.",
+    return (q, {"to": who, "text": word}, f"The user wants to tell {who}: {word}. I will call send_message.",
             json.dumps({"sent": True}), "The message was sent.", f"I told {who}: {word}.")
 
 

@@ -95,13 +95,14 @@ def weighted(logits, targets, weights):
 def losses(toy, ids, weights, plan, step, generator):
     """Language loss, draft losses by step, indexer loss; and the pass, for its statistics."""
     sparse = plan.get("sparse_from") is not None and step >= plan["sparse_from"]
-    taught = step >= plan["index_from"]
+    now = {**plan, **stage(plan, step)}
+    taught = step >= now["index_from"]
     run = model.Forward(toy, toy.config.index_topk if sparse else None, INDEX_ROWS if taught else 0, generator)
     hidden = run.trunk(ids[:, :-1])
     language = weighted(run.logits(hidden), ids[:, 1:], weights[:, 1:])
     some = slice(step % 3, None, 3)  # a third of the rows drafts
     part, their, u, drafts = ids[some], weights[some], hidden[some], []
-    if step >= plan["draft_from"]:
+    if step >= now["draft_from"]:
         for k in range(1, DRAFT_STEPS + 1):
             u = run.draft(part[:, k:-1], u[:, : part.shape[1] - 1 - k])
             drafts.append(weighted(run.logits(u), part[:, k + 1:], their[:, k + 1:]))

@@ -75,7 +75,7 @@ import Testing
     }
 
     @Test func stopStrings() async throws {
-        let tokenizer = try Tokenizer.load(path: EmbeddedModel.directory() + "/tokenizer.json")
+        let tokenizer = try Tokenizer.load(path: NoiseModel.directory() + "/tokenizer.json")
         let text = "one two three four five six seven"
         let script = try tokenizer.encode(text, specialTokens: .asText)
         let model = MockModel(vocabularySize: tokenizer.vocabularySize, contextSize: 1 << 20, script: script)

@@ -1,24 +1,42 @@
 import GLMFiles
-import GLMSynthesis
 import GLMTestSupport
+import GLMToy
 import Testing
 
 @Suite struct EmbeddedModelTests {
-    @Test func itIsMadeOnceAndFound() throws {
+    @Test func itIsWrittenOnceAndFound() throws {
         let folder = try TemporaryDirectory()
         let path = try EmbeddedModel.directory(caches: [folder.file("cache")])
-        #expect(EmbeddedModel.checksum(of: path) == EmbeddedModel.checksum)
         #expect(try EmbeddedModel.directory(caches: [folder.file("cache")]) == path)
-        #expect(try fileNames(folder.file("cache")).count == 1)
+        #expect(try Directory.names(in: folder.file("cache")).count == 1)
     }
 
-    @Test func aDamagedOneIsMadeAnew() throws {
+    @Test func itIsTheFolderOfTheRepository() throws {
         let folder = try TemporaryDirectory()
         let path = try EmbeddedModel.directory(caches: [folder.path])
-        try folder.write("\(path.dropFirst(folder.path.count + 1))/config.json", "{}")
-        #expect(EmbeddedModel.checksum(of: path) != EmbeddedModel.checksum)
+        let here = "/Tests/GLMToyTests/EmbeddedModelTests.swift"
+        let source = String(#filePath.dropLast(here.count)) + "/Sources/CToyModel/Toy"
+        let names = try Directory.names(in: source)
+        #expect(try Directory.names(in: path) == names)
+        #expect(names.contains("config.json") && names.contains("chat_template.jinja"))
+        var size = 0
+        for name in names {
+            let bytes = try fileBytes("\(source)/\(name)")
+            #expect(try fileBytes("\(path)/\(name)") == bytes, "\(name)")
+            size += bytes.count
+        }
+        #expect(size <= 6_000_000)
+    }
+
+    @Test(arguments: ["config.json", "model.safetensors", "another"])
+    func aDamagedOneIsWrittenAnew(_ name: String) throws {
+        let folder = try TemporaryDirectory()
+        let path = try EmbeddedModel.directory(caches: [folder.path])
+        let before = FolderChecksum.of(path)
+        try folder.write("\(path.dropFirst(folder.path.count + 1))/\(name)", "{}")
+        #expect(FolderChecksum.of(path) != before)
         #expect(try EmbeddedModel.directory(caches: [folder.path]) == path)
-        #expect(EmbeddedModel.checksum(of: path) == EmbeddedModel.checksum)
+        #expect(FolderChecksum.of(path) == before)
     }
 
     @Test func aFolderThatCannotBeWrittenIsPassedOver() throws {
@@ -38,6 +56,6 @@ import Testing
             return try await group.reduce(into: Set<String>()) { $0.insert($1) }
         }
         #expect(paths.count == 1)
-        #expect(try fileNames(cache).count == 1)
+        #expect(try Directory.names(in: cache).count == 1)
     }
 }
