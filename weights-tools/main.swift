@@ -1,5 +1,7 @@
 import ArgumentParser
 import GLMFiles
+import GLMKernels
+import GLMModel
 
 #if canImport(Glibc)
     import Glibc
@@ -11,8 +13,9 @@ import GLMFiles
 
 // The exit codes of sysexits.h; ArgumentParser itself ends with 64 on a wrong command line.
 do {
-    var command = try WeightsTools.parseAsRoot()
     do {
+        try InstructionSet.check()
+        var command = try WeightsTools.parseAsRoot()
         try command.run()
     } catch let error as InputError {
         StandardError.put("weights-tools: \(error)\n")

@@ -18,12 +18,13 @@ package struct ModelDocuments: Sendable {
     /// Reads `config.json`, `tokenizer.json`, and `generation_config.json` if there is one.
     ///
     /// - Throws: an `InputError` that names file and key; also when the tokenizer has tokens that the model has not, or
-    ///   `options` ask for more context than it has.
+    ///   `options` ask for more context than it has, or for products that it cannot have.
     package init(directory: String, options: LoadOptions) throws(InputError) {
         self.directory = directory
         self.options = options
         // A folder that is no model lacks config.json, which is the best thing to say about it.
         configuration = try GLMConfiguration.load(path: directory + "/config.json")
+        try options.checkProducts(configuration)
         contextSize = try LanguageModel.contextSize(options.contextSize, configuration)
         let path = directory + "/tokenizer.json"
         tokenizer = try Tokenizer.load(path: path)

@@ -41,11 +41,15 @@ public enum InstructionSet: Int, CaseIterable, Comparable, Sendable {
     /// Every level this process can run, slowest first.
     public static var available: [InstructionSet] { allCases.filter { $0 <= best } }
 
-    /// `best`, or the lower level named by the environment variable `GLM_ISA` (`baseline`, `avx2` or
-    /// `avx512`). A level the processor lacks gives `best`; so does an unknown word.
+    /// The environment variable `GLM_ISA`, which may name a lower level than `best`; nil where it is not set, or empty.
+    public static var request: String? {
+        getenv("GLM_ISA").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+    }
+
+    /// `best`, or the lower level that `request` names (`baseline`, `avx2` or `avx512`). A level the processor lacks
+    /// gives `best`, and so does an unknown word; the programs refuse both before they begin.
     public static var selected: InstructionSet {
-        guard let value = getenv("GLM_ISA") else { return best }
-        return min(best, InstructionSet(name: String(cString: value)) ?? best)
+        min(best, request.flatMap { InstructionSet(name: $0) } ?? best)
     }
 
     /// The level called `baseline`, `avx2` or `avx512`; nil for any other word.

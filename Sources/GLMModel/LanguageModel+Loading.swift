@@ -14,7 +14,8 @@ extension LanguageModel {
         directory: String, options: LoadOptions, progress: (@Sendable (LoadProgress) -> Void)? = nil
     ) throws(InputError) -> LanguageModel {
         let configuration = try GLMConfiguration.load(path: directory + "/config.json")
-        try options.checkNumerics(configuration)
+        try InstructionSet.check()
+        try options.checkProducts(configuration)
         try configuration.check(options.devices.layout)
         let checkpoint = try Checkpoint.open(directory: directory)
         let devices = options.devices.makeDevices()

@@ -46,16 +46,17 @@ public struct LoadOptions: Sendable {
 }
 
 extension LoadOptions {
-    /// Refuses numerics that this checkpoint or the other options cannot have.
+    /// Refuses products that this checkpoint, this machine or the other options cannot have.
     ///
     /// - Throws: `usage` for `w8a8` without block scales, or with blocks that are not whole groups of 16
-    ///   columns; for OpenBLAS, whose products know Float32 alone, with other numerics.
-    func checkNumerics(_ configuration: GLMConfiguration) throws(InputError) {
+    ///   columns; for OpenBLAS, whose products know Float32 alone, with other numerics, or where it is not found.
+    package func checkProducts(_ configuration: GLMConfiguration) throws(InputError) {
         let subject = "--numerics \(numerics.rawValue)"
         if numerics != .float32, gemm == .openblas {
             throw InputError(
                 .usage, subject: subject, found: "--gemm openblas", expected: "the engine's own products")
         }
+        _ = try gemm.library()
         guard numerics == .w8a8 else { return }
         guard let block = configuration.weightBlock else {
             throw InputError(

@@ -103,7 +103,7 @@ struct BatchRequest {
     ) -> JSON {
         let summary = completion.summary
         let report = RunReport(
-            summary: summary, loading: loaded.loading, numerics: loaded.numerics,
+            summary: summary, loading: loaded.loading, numerics: loaded.numerics, gemm: loaded.gemm,
             cacheFormat: loaded.cacheFormat, speculation: speculation)
         var members = [
             JSON.Member("text", .string(completion.text)),

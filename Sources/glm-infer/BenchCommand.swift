@@ -49,7 +49,9 @@ struct BenchCommand: ParsableCommand {
     @Option(name: .long, help: "Prompt tokens of one forward pass.")
     var chunk = 512
 
-    @Option(name: .long, help: "What multiplies weights by several tokens: own or openblas.")
+    @Option(
+        name: .long,
+        help: "What multiplies weights by several tokens: own, or openblas, whose bits depend on the batch.")
     var gemm = Gemm.own
 
     @Option(name: .long, help: "Arithmetic of the products: float32, bfloat16 or w8a8.")
@@ -77,6 +79,7 @@ struct BenchCommand: ParsableCommand {
         let directory = try ModelOptions.directory(model)
         let inventory = try CheckpointInventory(directory: directory)
         try grid.validate(contextSize: inventory.configuration.maximumPositions)
+        try loadOptions(threads: grid.threads[0]).checkProducts(inventory.configuration)
 
         let blas = OpenBLAS.find()
         let table = BenchmarkTable(format, subject: subject(inventory, directory, blas))
@@ -114,12 +117,16 @@ struct BenchCommand: ParsableCommand {
             ProfileReport(phases: phases), title: "glm-infer bench: \(BenchCommand.name(of: directory))")
     }
 
+    private func loadOptions(threads: Int) -> LoadOptions {
+        LoadOptions(
+            threads: threads, gemm: gemm.backend, numerics: numerics.arithmetic,
+            cacheFormat: kvCacheDtype.format)
+    }
+
     private func loadRunner(
         _ directory: String, threads: Int, devices: DeviceOptions, profile: Profile, probe: MachineProbe
     ) throws(InputError) -> BenchmarkRunner {
-        var options = LoadOptions(
-            threads: threads, gemm: gemm.backend, numerics: numerics.arithmetic,
-            cacheFormat: kvCacheDtype.format)
+        var options = loadOptions(threads: threads)
         options.profile = profile
         options.devices = devices
         let bar = ProgressBar()
@@ -151,9 +158,9 @@ struct BenchCommand: ParsableCommand {
                 ("processor", Processor.name), ("cores", "\(ThreadPool.availableProcessors)"),
                 ("instruction set", InstructionSet.selected.name),
                 ("SGEMM", blas.map { "\($0.library) (\($0.coreType))" } ?? "own product, no OpenBLAS found"),
-                ("matrix products", gemm.rawValue), ("numerics", numerics.rawValue),
+                ("gemm", gemm.rawValue), ("numerics", numerics.rawValue),
                 ("cache", kvCacheDtype.rawValue), ("chunk", "\(chunk)"), ("devices", "\(devices.tpSize)"),
-                ("glm-infer", ProgramVersion.number),
+                ("glm-infer", EngineVersion.number),
             ])
     }
 

@@ -86,7 +86,7 @@ struct Conversation {
             prompt: prompt, completion: completion,
             report: RunReport(
                 summary: completion.summary, loading: loaded.loading, numerics: loaded.numerics,
-                cacheFormat: loaded.cacheFormat, speculation: speculation.parameters()),
+                gemm: loaded.gemm, cacheFormat: loaded.cacheFormat, speculation: speculation.parameters()),
             style: style)
         messages.append(try turn.message())
         return turn

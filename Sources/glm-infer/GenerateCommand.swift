@@ -43,7 +43,8 @@ struct GenerateCommand: AsyncParsableCommand {
         }
         let report = RunReport(
             summary: completion.summary, loading: loaded.loading, numerics: loaded.numerics,
-            cacheFormat: loaded.cacheFormat, traffic: model.devices.areSeveral ? loaded.model.traffic : nil,
+            gemm: loaded.gemm, cacheFormat: loaded.cacheFormat,
+            traffic: model.devices.areSeveral ? loaded.model.traffic : nil,
             speculation: speculation.parameters())
         if json {
             try Console.output(report.json(completion, prompt: tokens).text(.compact) + "\n")

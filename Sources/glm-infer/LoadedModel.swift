@@ -40,7 +40,7 @@ struct PreparedModel {
         let start = clock.now
         if options.verbose {
             Console.note("model: \(documents.directory)\nnumerics: \(options.numerics.rawValue)")
-            Console.note(", cache: \(options.kvCacheDtype.rawValue)\n")
+            Console.note(", products: \(options.gemm.rawValue), cache: \(options.kvCacheDtype.rawValue)\n")
         }
         if options.lazy {
             Console.note("weights are read when needed, and not checked beforehand (--lazy)\n")
@@ -56,7 +56,8 @@ struct PreparedModel {
         model.model.followOthers()
         return LoadedModel(
             model: model, loading: reading + start.duration(to: clock.now),
-            numerics: options.numerics.arithmetic, cacheFormat: options.kvCacheDtype.format)
+            numerics: options.numerics.arithmetic, gemm: options.gemm.backend,
+            cacheFormat: options.kvCacheDtype.format)
     }
 }
 
@@ -67,6 +68,8 @@ struct LoadedModel {
     var loading: Duration
     /// What its products do to their inputs.
     var numerics: ProductArithmetic
+    /// What multiplies its weights by several tokens.
+    var gemm: GEMMBackend
     /// How its caches are stored.
     var cacheFormat: CacheFormat
 }

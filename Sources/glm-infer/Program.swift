@@ -1,6 +1,8 @@
 internal import ArgumentParser
 internal import GLMFiles
+internal import GLMKernels
 internal import GLMMPI
+internal import GLMModel
 
 /// The root of the command line.
 struct Program: AsyncParsableCommand {
@@ -32,6 +34,7 @@ struct Program: AsyncParsableCommand {
     private static func main(_ interrupts: Interrupts) async -> Never {
         do {
             try Arguments.requireUTF8()
+            try InstructionSet.check()
             var command = try parseAsRoot()
             switch command {
             case let chat as ChatCommand: try await chat.run(interrupts)

@@ -2,6 +2,7 @@ internal import GLMDecoding
 internal import GLMFiles
 internal import GLMInference
 internal import GLMKernels
+internal import GLMModel
 internal import GLMParallel
 
 #if canImport(Glibc)
@@ -19,6 +20,8 @@ struct RunReport {
     var loading: Duration
     /// What the products did to their inputs.
     var numerics: ProductArithmetic
+    /// What multiplied weights by several tokens.
+    var gemm: GEMMBackend
     /// How the caches were stored.
     var cacheFormat: CacheFormat
     /// What the devices exchanged, when there are several.
@@ -42,8 +45,8 @@ struct RunReport {
         return SpeculationReport(parameters: speculation, statistics: statistics)
     }
 
-    /// `{text, token_ids, prompt_token_ids, finish_reason, usage, numerics, kv_cache_dtype, timings}`, `speculation`
-    /// where tokens were drafted, `traffic` when several devices share the model, and `more`.
+    /// `{text, token_ids, prompt_token_ids, finish_reason, usage, numerics, gemm, kv_cache_dtype, timings}`,
+    /// `speculation` where tokens were drafted, `traffic` when several devices share the model, and `more`.
     func json(_ completion: Completion, prompt: [Int32], more: [JSON.Member] = []) -> JSON {
         .object(
             [
@@ -53,6 +56,7 @@ struct RunReport {
                 JSON.Member("finish_reason", .string(summary.finishReason.word)),
                 JSON.Member("usage", usage),
                 JSON.Member("numerics", .string(numerics.rawValue)),
+                JSON.Member("gemm", .string(gemm.rawValue)),
                 JSON.Member("kv_cache_dtype", .string(cacheFormat.rawValue)),
                 JSON.Member("timings", timings),
             ] + drafts + (traffic.map { [JSON.Member("traffic", $0.json)] } ?? []) + more)
