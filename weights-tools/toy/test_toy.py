@@ -1,9 +1,11 @@
 """What training relies on: python -m unittest test_toy (needs torch and transformers, takes seconds)."""
 
 import argparse
+import copy
 import json
 import os
 import tempfile
+import types
 import unittest
 
 import torch
@@ -11,6 +13,7 @@ import torch.nn.functional as F
 from transformers import GlmMoeDsaForCausalLM
 
 import bpe
+import choices
 import export
 import markup
 import model
@@ -80,6 +83,107 @@ class ForwardTests(unittest.TestCase):
         reached = {n for n, p in t.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
         self.assertTrue(reached)
         self.assertTrue(all(".indexer." in n for n in reached), reached)
+
+
+class ChoiceTests(unittest.TestCase):
+    """Which differences from the reference are excused; a run of the reference itself plays the program."""
+
+    def setUp(self):
+        self.trunk = reference(toy(16), 16)
+        self.wide = choices.widened(self.trunk)
+        self.ids = torch.randint(21, 2048, (90,), generator=torch.Generator().manual_seed(1))
+
+    def run_of(self, trunk, forced=None):
+        run = choices.Choices(trunk, forced)
+        return run, run.logits(self.ids)
+
+    def dump(self, trunk, forced=None):
+        """What a program dumps that computes like `trunk` and chooses as told."""
+        run, logits = self.run_of(trunk, forced)
+        chosen = run.chosen | (forced or {})
+        layers = [i for kind, i in chosen if kind == "experts"]
+        return {"long.logits": logits, "long.selected": torch.stack([chosen["keys", i] for i in range(model.LAYERS)]),
+                "long.router_layers": torch.tensor(layers),
+                "long.router_logits": torch.zeros(len(layers), *chosen["experts", 1].shape),
+                "long.experts": torch.stack([chosen["experts", i].nonzero()[:, 1].view(-1, 4) for i in layers])}
+
+    def agreement(self, dump):
+        return choices.agreement(self.trunk, self.wide, self.ids, dump)
+
+    def closest(self, place, row):
+        """The worst choice of a row, the best refused, and how much better the worst is."""
+        run, _ = self.run_of(self.wide)
+        chosen, scores = run.chosen[place][row], run.scores[place][row]
+        worst = scores.masked_fill(~chosen, float("inf")).argmin().item()
+        best = scores.masked_fill(chosen, float("-inf")).argmax().item()
+        return worst, best, (scores[worst] - scores[best]).item()
+
+    def swapped(self, place, row, pair):
+        """The choices of a place, but the other one of `pair` in one row."""
+        chosen = self.run_of(self.trunk)[0].chosen[place].clone()
+        self.assertEqual(chosen[row, pair].sum(), 1)
+        chosen[row, pair] = ~chosen[row, pair]
+        return {place: chosen}
+
+    def test_own_choices_change_nothing(self):
+        free, logits = self.run_of(self.trunk)
+        self.assertEqual(len(free.chosen), model.LAYERS + 3)
+        self.assertTrue(torch.equal(self.run_of(self.trunk, free.chosen)[1], logits))
+        found = self.agreement(self.dump(self.trunk))
+        self.assertEqual((found.counts, found.ties), (0, []))
+
+    def test_runs_without_ties_are_transformers_own(self):
+        dense = reference(toy(128), 128)
+        with torch.no_grad():
+            self.assertLess((dense(self.ids[None]).logits[0] - self.run_of(dense)[1]).abs().max().item(), 1e-5)
+
+    def test_float64_is_float64_throughout(self):
+        run, logits = self.run_of(self.wide)
+        self.assertTrue(all(s.dtype == torch.float64 for s in run.scores.values()))
+        difference = (logits - self.run_of(self.trunk)[1]).abs().max().item()
+        self.assertTrue(0 < difference < 1e-4, difference)
+        # Another order of sums agrees far below Float32's rounding, which no step in Float32 would.
+        self.wide.set_attn_implementation("eager")
+        self.assertLess((self.run_of(self.wide)[1] - logits).abs().max().item(), 1e-12)
+
+    def test_a_clear_choice_is_not_excused(self):
+        for place, row in ((("keys", 0), 60), (("keys", 2), 80), (("experts", 2), 40)):
+            worst, best, _ = self.closest(place, row)
+            found = self.agreement(self.dump(self.trunk, self.swapped(place, row, [worst, best])))
+            self.assertEqual([(*t[:3], t.excused) for t in found.ties], [(*place, row, False)])
+            self.assertLess(found.forced, 1e-5)
+            self.assertGreater(found.counts, 1e-3)
+
+    def test_a_near_tie_is_excused_and_nothing_else_in_the_document(self):
+        place, row = ("experts", 2), 40
+        worst, best, gap = self.closest(place, row)
+        self.trunk.model.layers[2].mlp.gate.e_score_correction_bias[best] += gap
+        self.wide = choices.widened(self.trunk)
+        choice = self.swapped(place, row, [worst, best])
+        found = self.agreement(self.dump(self.trunk, choice))
+        self.assertEqual([(*t[:3], t.excused) for t in found.ties], [(*place, row, True)])
+        self.assertGreater(found.free, 1e-3)
+        self.assertLess(found.counts, 1e-5)
+        other = copy.deepcopy(self.trunk)
+        with torch.no_grad():
+            other.model.layers[3].mlp.shared_experts.down_proj.weight[5, 7] += 0.1
+        self.assertGreater(self.agreement(self.dump(other, choice)).counts, 1e-3)
+
+    def test_excuses_end_where_the_reference_knows_better(self):
+        def judged(scores, exact, ours):
+            runs = [types.SimpleNamespace(scores={("keys", 0): torch.tensor([s], dtype=torch.float64)},
+                                          chosen={("keys", 0): torch.tensor([[True, True, False, False]])})
+                    for s in (scores, exact)]
+            return [t.excused for t in choices.ties_of(("keys", 0), torch.tensor([ours]).bool(), *runs)]
+
+        never, other = float("-inf"), [1, 0, 1, 0]
+        self.assertEqual(judged([3, 2, 2, never], [3, 2, 2, never], [1, 1, 0, 0]), [])
+        self.assertEqual(judged([3, 2, 2, never], [3, 2, 2 + 1e-6, never], other), [True])
+        self.assertEqual(judged([3, 2, 2, never], [3, 2, 2 - 1e-6, never], other), [True])
+        self.assertEqual(judged([3, 2, 2 - 2e-6, never], [3, 2, 2 - 1.9e-6, never], other), [False])
+        self.assertEqual(judged([3, 0, 0, never], [3 + 1e-6, 0, 0, never], other), [False])  # lower of equals
+        self.assertEqual(judged([3, 2, 2, never], [3, 2, 2 + 1e-6, never], [1, 0, 0, 1]), [False])  # behind the row
+        self.assertEqual(judged([3, 2, 2, never], [3, 2, 2 + 1e-6, never], [1, 1, 1, 0]), [False])  # one too many
 
 
 class TrainingTests(unittest.TestCase):
