@@ -10,7 +10,7 @@ PYTHON ?= python3
 MODEL ?= Sources/CToyModel/Toy
 PROMPT ?= One sunny day
 
-.PHONY: help build run test test-release test-debug lint format toy toy-eval docs loc ci mutants
+.PHONY: help build run test test-release test-debug lint format toy toy-eval docs loc ci mutants thresholds
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -61,6 +61,10 @@ loc: ## lines of Swift by target; names files above 400 lines
 
 ci: ## everything that continuous integration runs
 	.ci/run
+
+thresholds: ## no loop executes more instructions than is recorded (valgrind, a few minutes)
+	Benchmarks/instructions self-test
+	Benchmarks/instructions check
 
 mutants: ## prove that the golden files notice thirty-two wrong models (about a quarter of an hour)
 	Tests/mutants/run

@@ -172,6 +172,9 @@ if Context.environment["GLM_BENCH"] == "1" {
         .executableTarget(
             name: "scan-bench", dependencies: ["GLMKernels", "GLMWeights"], path: "Benchmarks/scan-bench",
             swiftSettings: house),
+        .executableTarget(
+            name: "sampling-bench", dependencies: ["GLMTensor", "GLMDecoding"],
+            path: "Benchmarks/sampling-bench", swiftSettings: house),
     ]
 }
 

@@ -16,6 +16,8 @@ let package = Package(
             name: "KernelCases", dependencies: [.product(name: "GLMKernels", package: "glm-infer")]),
         // All of them in one table, with the limits of the machine.
         .executableTarget(name: "kernel-table", dependencies: ["KernelCases"]),
+        // Some of them, each called once under a name that a simulated processor can count by.
+        .executableTarget(name: "kernel-count", dependencies: ["KernelCases"]),
         // Some of them with counts of instructions, and thresholds on these.
         .executableTarget(
             name: "KernelBenchmarks",

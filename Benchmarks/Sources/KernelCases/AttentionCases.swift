@@ -9,10 +9,11 @@ package enum AttentionCases {
     /// Attention over selected keys, index scores, and the absorbed key product of one head.
     package static func all(_ engine: KernelCase.Engine) -> [KernelCase] {
         let naive = engine == .naive
-        return [
-            attend(engine, keys: naive ? 64 : 2048), scores(engine, keys: naive ? 256 : 8192),
-            transposed(engine, tokens: 1), transposed(engine, tokens: 128),
-        ].compactMap { $0 }
+        return [attend(engine, keys: naive ? 64 : 2048)]
+            + CacheFormat.allCases.map { scores(engine, $0, keys: naive ? 256 : 8192) }
+            + WeightView.Format.allCases.flatMap { format in
+                [1, 8, 128].map { transposed(engine, format, tokens: $0) }
+            }
     }
 
     /// Pages in ascending order, every second position chosen: what a sparse selection gathers.
@@ -40,17 +41,24 @@ package enum AttentionCases {
                 }
             }
         return KernelCase(
-            kernel: "attention", shape: "64 heads, 2048 keys of 576", engine: engine, work: work, run: call)
+            kernel: "attention", shape: "64 heads, \(keys) keys of 576", engine: engine, work: work, run: call
+        )
     }
 
-    private static func scores(_ engine: KernelCase.Engine, keys: Int) -> KernelCase {
+    private static func scores(_ engine: KernelCase.Engine, _ format: CacheFormat, keys: Int) -> KernelCase {
+        let row = CacheRow(format, latent: indexWidth)
+        let values = floats(pageTokens + indexWidth)
         let raw = UnsafeMutablePointer<UnsafeRawPointer>.allocate(capacity: keys / pageTokens)
         for page in 0..<keys / pageTokens {
-            (raw + page).initialize(to: UnsafeRawPointer(floats(pageTokens * indexWidth)))
+            let memory = UnsafeMutableRawPointer(floats(pageTokens * indexWidth))
+            for slot in 0..<pageTokens {
+                Kernels.table(.best).storeColumn(values + slot, as: row, page: memory, slot: slot)
+            }
+            (raw + page).initialize(to: UnsafeRawPointer(memory))
         }
-        let rows = KeyColumns(pages: raw, row: CacheRow(.float32, latent: indexWidth), count: keys)
+        let rows = KeyColumns(pages: raw, row: row, count: keys)
         let query = floats(indexHeads * indexWidth), weights = floats(indexHeads), output = floats(keys)
-        let work = Work(bytes: keys * indexWidth * 4, operations: 2 * keys * indexHeads * indexWidth)
+        let work = Work(bytes: keys * row.bytes, operations: 2 * keys * indexHeads * indexWidth)
         let call: () -> Void =
             switch engine {
             case .level(let level):
@@ -67,16 +75,19 @@ package enum AttentionCases {
                 }
             }
         return KernelCase(
-            kernel: "index scores", shape: "32 heads, 8192 keys of 128", engine: engine, work: work, run: call
-        )
+            kernel: "index scores", shape: "32 heads, \(keys) keys of 128", format: format.label,
+            engine: engine,
+            work: work, run: call)
     }
 
-    /// Wkᵀ q of one head: 192 rows of the latent's 512 columns, BF16.
-    private static func transposed(_ engine: KernelCase.Engine, tokens: Int) -> KernelCase? {
+    /// Wkᵀ q of one head: 192 rows of the latent's 512 columns.
+    private static func transposed(
+        _ engine: KernelCase.Engine, _ format: WeightView.Format, tokens: Int
+    ) -> KernelCase {
         let (rows, columns) = (192, latent)
         let view = WeightView(
-            format: .bfloat16, base: UnsafeRawPointer(floats(rows * columns / 2)), rows: rows,
-            columns: columns)
+            format: format, base: UnsafeRawPointer(weights(rows * columns)), rows: rows, columns: columns,
+            scales: format == .float8E4M3 ? ProductCases.scales(rows, columns) : nil)
         let x = floats(tokens * rows), y = floats(tokens * columns)
         let call: () -> Void =
             switch engine {
@@ -94,7 +105,7 @@ package enum AttentionCases {
                 }
             }
         return KernelCase(
-            kernel: "transposed product", shape: "one head 192x512", format: "BF16", tokens: tokens,
+            kernel: "transposed product", shape: "one head 192x512", format: format.label, tokens: tokens,
             engine: engine,
             work: Work(bytes: view.byteCount, operations: 2 * tokens * rows * columns), run: call)
     }
@@ -106,5 +117,16 @@ package enum AttentionCases {
             (pages + page).initialize(to: UnsafePointer(floats(pageTokens * width)))
         }
         return pages
+    }
+}
+
+extension CacheFormat {
+    /// As in tables.
+    package var label: String {
+        switch self {
+        case .float32: "F32"
+        case .bfloat16: "BF16"
+        case .fp8: "FP8"
+        }
     }
 }

@@ -27,12 +27,14 @@ package struct KernelCase {
     package let engine: Engine
     /// Bytes and operations of one call.
     package let work: Work
+    /// Whether its bytes come from memory that no cache holds.
+    package let streams: Bool
     /// One call, on the calling thread.
     package let run: () -> Void
 
     package init(
         kernel: String, shape: String, format: String = "F32", tokens: Int = 1, engine: Engine, work: Work,
-        run: @escaping () -> Void
+        streams: Bool = false, run: @escaping () -> Void
     ) {
         self.kernel = kernel
         self.shape = shape
@@ -40,20 +42,36 @@ package struct KernelCase {
         self.tokens = tokens
         self.engine = engine
         self.work = work
+        self.streams = streams
         self.run = run
     }
 
     package var name: String { "\(kernel) \(shape) \(format) x\(tokens) \(engine.name)" }
 }
 
-/// Memory that lives as long as the process: a benchmark has no use for giving it back.
+/// Weights that are small finite numbers in every format: halves of words in ±[0.5, 1), whose bytes are codes of FP8.
+func weights(_ count: Int) -> UnsafeMutablePointer<Float> {
+    filled(count) { Float(bitPattern: $0 & 0x807e_807e | 0x3f00_3f00) }
+}
+
+/// Numbers in [−1, 1).
 func floats(_ count: Int) -> UnsafeMutablePointer<Float> {
+    filled(count) { Float(Int32(bitPattern: $0)) * 0x1p-31 }
+}
+
+/// Memory that lives as long as the process: a benchmark has no use for giving it back. Numbers repeat after a MiB, so
+/// that a simulated processor has little to do for them.
+private func filled(_ count: Int, _ number: (UInt32) -> Float) -> UnsafeMutablePointer<Float> {
     let memory = UnsafeMutableRawPointer.allocate(byteCount: count * 4, alignment: 64)
         .bindMemory(to: Float.self, capacity: count)
     var state: UInt32 = 1
-    for index in 0..<count {
+    let period = min(count, 1 << 18)
+    for index in 0..<period {
         state = state &* 1_664_525 &+ 1_013_904_223
-        memory[index] = Float(Int32(bitPattern: state)) * 0x1p-31
+        memory[index] = number(state)
+    }
+    for start in stride(from: period, to: count, by: period) {
+        (memory + start).update(from: memory, count: min(period, count - start))
     }
     return memory
 }

@@ -40,8 +40,7 @@ func text(_ value: Double, _ digits: Int = 1) -> String {
 /// What binds a call, measured right behind it so that neighbours slow both; weights in cache are not bound by memory.
 @MainActor
 func share(_ item: KernelCase, reads: Double, computes: Double) -> Double {
-    let isStreaming = item.kernel == "product" && item.engine != .naive
-    return max(isStreaming ? reads / watch.bandwidth() : 0, computes / watch.arithmetic())
+    max(item.streams ? reads / watch.bandwidth() : 0, computes / watch.arithmetic())
 }
 
 @MainActor
@@ -64,7 +63,7 @@ print("SGEMM \(text(watch.arithmetic() * 1e-9, 0)) GFLOP/s\n")
 print("| kernel | shape | format | tokens | by | µs | GB/s | GFLOP/s | share of limit |")
 print("|---|---|---|---|---|---|---|---|---|")
 for shape in ProductCases.shapes {
-    show(ProductCases.all(shape, levels: levels, blas: blas))
+    show(ProductCases.all(shape, levels: levels, isNaive: true, blas: blas))
 }
 for engine in levels.map({ KernelCase.Engine.level($0) }) + [.naive] {
     show(AttentionCases.all(engine))
