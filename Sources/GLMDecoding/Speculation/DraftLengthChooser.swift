@@ -7,8 +7,6 @@
 package struct DraftLengthChooser: Sendable {
     private let maximum: Int
     private var times: [Latest]
-    /// The latest rounds' times over what is usual for their depths.
-    private var slowness = Latest()
     private var hits: [Hits]
     /// Depths to be tried before any weighing.
     private var trials: [Int]
@@ -56,9 +54,9 @@ package struct DraftLengthChooser: Sendable {
     /// Enters a round of `depth` drafts that took `seconds`, and how many drafts each of its sequences accepted.
     package mutating func observe(depth: Int, accepted: [Int], seconds: Double) {
         guard (0...maximum).contains(depth) else { return }
-        // Times are kept relative to what rounds take just now: a machine that is slower for a while is so for all depths.
-        if isWeighing, let usual = times[depth].median { slowness.append(seconds / usual, keeping: 5) }
-        times[depth].append(seconds / (slowness.median ?? 1), keeping: 9)
+        // Times as they are. A machine that becomes slower makes the others look fast until they are tried, some rounds
+        // long; to excuse a depth by its own lateness would keep one whose first rounds happened to be fast.
+        times[depth].append(seconds, keeping: 9)
         // What plain decoding tries now and then is rare, so the latest counts more.
         let memory = current == 0 ? 0.9 : 0.98
         for count in accepted {

@@ -8,7 +8,7 @@ import Testing
     /// right with `acceptance`; and how often each depth was chosen.
     static func run(
         _ chooser: inout DraftLengthChooser, acceptance: Double, costs: [Double], rounds: Int,
-        seed: UInt64 = 1
+        seed: UInt64 = 1, pace: (_ depth: Int, _ round: Int) -> Double = { _, _ in 1 }
     ) -> (rate: Double, depths: [Int]) {
         let random = CounterRandom(seed: seed, stream: 9)
         var (tokens, seconds) = (0.0, 0.0)
@@ -22,7 +22,8 @@ import Testing
             { accepted += 1 }
             let noise = 0.95 + 0.1 * random.uniform(at: UInt64(round), lane: 50)
             let hiccup = random.uniform(at: UInt64(round), lane: 51) < 0.02 ? 6.0 : 1
-            chooser.observe(depth: depth, accepted: [accepted], seconds: costs[depth] * noise * hiccup)
+            let time = costs[depth] * pace(depth, depths[depth])
+            chooser.observe(depth: depth, accepted: [accepted], seconds: time * noise * hiccup)
             tokens += Double(accepted + 1)
             seconds += costs[depth]
         }
@@ -65,5 +66,30 @@ import Testing
         // The text becomes predictable: sooner or later a probe notices.
         let better = Self.run(&chooser, acceptance: 1, costs: Self.bytes, rounds: 2000, seed: 2)
         #expect(better.depths[3] > 900, "\(better.depths)")
+    }
+
+    /// A lucky measurement is forgotten: deep rounds of which five took 0.65 of their time do not stay.
+    @Test(arguments: [1, 2, 3, 5, 6, 8])
+    func firstRoundsThatWereFastByChanceAreForgotten(seed: Int) {
+        let costs = [1, 2.3, 3.2, 4.0, 4.9, 5.8]
+        var chooser = DraftLengthChooser(maximum: 5)
+        let result = Self.run(
+            &chooser, acceptance: 0.95, costs: costs, rounds: 2500, seed: UInt64(seed)
+        ) { depth, round in depth >= 3 && round <= 5 ? 0.65 : 1 }
+        #expect(result.depths[3...].contains { $0 > 0 }, "nothing was tried")
+        #expect(result.rate > 0.98, "\(result.rate) of plain decoding: \(result.depths)")
+    }
+
+    /// A machine whose pace changes for all depths alike changes the choice for some rounds only.
+    @Test(arguments: [20, 60, 200])
+    func aMachineThatIsSlowerForAWhileMisleadsBriefly(period: Int) {
+        let best = Self.expected(0.79, Self.bytes).max() ?? 0
+        var chooser = DraftLengthChooser(maximum: 5)
+        var rounds = 0
+        let result = Self.run(&chooser, acceptance: 0.79, costs: Self.bytes, rounds: 3000) { _, _ in
+            rounds += 1
+            return (rounds / period).isMultiple(of: 2) ? 1 : 1.5
+        }
+        #expect(result.rate > 0.93 * best, "\(result.rate) of \(best): \(result.depths)")
     }
 }
