@@ -2,6 +2,9 @@ import CVector
 
 /// Columns of one panel.
 private let panelColumns = 64
+/// Up to so many tokens the rows stream by once for each, all but the first time from a nearer cache; more are
+/// worth a panel.
+private let streamedTokens = 4
 /// Rows decoded at a time: 32 KB of panel.
 private let panelRows = 128
 
@@ -18,8 +21,11 @@ extension Kernels {
             columns.lowerBound >= 0 && columns.upperBound <= w.columns, "columns \(columns) of \(w.columns)")
         if columns.isEmpty || tokens <= 0 { return }
         let part = w.columns(columns)
-        if tokens == 1 && (part.scales?.hasWholeGroups ?? true) {
-            return transposedVector(part, x: x, y: y + columns.lowerBound)
+        if tokens <= streamedTokens && (part.scales?.hasWholeGroups ?? true) {
+            for t in 0..<tokens {
+                transposedVector(part, x: x + t * xStride, y: y + t * yStride + columns.lowerBound)
+            }
+            return
         }
         let floats = panelRows * panelColumns + tokens * (panelColumns + panelRows)
         withUnsafeTemporaryAllocation(byteCount: floats * 4, alignment: 64) { buffer in
