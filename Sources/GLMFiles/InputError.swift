@@ -41,24 +41,39 @@ public struct InputError: Error, Sendable, Equatable, CustomStringConvertible {
         self.remedy = remedy
     }
 
-    /// `file: subject: found; expected …; remedy`, on one line.
+    /// `file: subject: found; expected …; remedy`, on one line. A part too long for a line loses its middle, so that a
+    /// hostile name as long as a page hides neither the other parts nor the byte offset at the end of its own.
     public var description: String {
-        let place = [file, subject].compactMap { $0 }.map { $0 + ": " }.joined()
-        let wish = expected.map { "; expected \($0)" } ?? ""
-        let advice = remedy.map { "; \($0)" } ?? ""
-        return InputError.printable(place + found + wish + advice)
+        let place = [file, subject].compactMap { $0 }.map { InputError.printable($0) + ": " }.joined()
+        let wish = expected.map { "; expected \(InputError.printable($0))" } ?? ""
+        let advice = remedy.map { "; \(InputError.printable($0))" } ?? ""
+        return place + InputError.printable(found) + wish + advice
     }
+
+    /// The most scalars of one part of the line that are printed.
+    private static let longestPart = 800
 
     /// Control characters from hostile input must not reach a terminal or break the one line.
     private static func printable(_ text: String) -> String {
+        let scalars = text.unicodeScalars
         var line = ""
-        for scalar in text.unicodeScalars.prefix(2000) {
+        if scalars.count > longestPart {
+            append(scalars.prefix(longestPart / 2), to: &line)
+            line += " … "
+            append(scalars.suffix(longestPart / 2), to: &line)
+        } else {
+            append(scalars[...], to: &line)
+        }
+        return line
+    }
+
+    private static func append(_ scalars: Substring.UnicodeScalarView, to line: inout String) {
+        for scalar in scalars {
             if scalar.value < 0x20 || (0x7f..<0xa0).contains(scalar.value) {
                 line += "\\u{" + String(scalar.value, radix: 16) + "}"
             } else {
                 line.unicodeScalars.append(scalar)
             }
         }
-        return line
     }
 }
