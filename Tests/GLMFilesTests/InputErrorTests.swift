@@ -20,7 +20,8 @@ import Testing
     @Test(arguments: [801, 2_500, 100_000])
     func longPartLosesItsMiddleOnly(letters: Int) {
         let error = InputError(
-            .badInput, file: "tokenizer.json", subject: "vocab \"" + String(repeating: "x", count: letters) + "\" (byte 7)",
+            .badInput, file: "tokenizer.json",
+            subject: "vocab \"" + String(repeating: "x", count: letters) + "\" (byte 7)",
             found: "id 9", expected: "0 to 4", remedy: "export it again")
         let line = error.description
         #expect(line.hasPrefix("tokenizer.json: vocab \"xxx"))
@@ -33,7 +34,8 @@ import Testing
     @Test func everyPartKeepsItsEnds() {
         func long(_ name: String) -> String { "<" + name + String(repeating: "·", count: 5_000) + name + ">" }
         let line = InputError(
-            .badInput, file: long("file"), subject: long("subject"), found: long("found"), expected: long("expected"),
+            .badInput, file: long("file"), subject: long("subject"), found: long("found"),
+            expected: long("expected"),
             remedy: long("remedy")
         ).description
         for name in ["file", "subject", "found", "expected", "remedy"] {
