@@ -127,43 +127,4 @@ public final class Compute: Sendable {
                 y: group.y, yStride: group.yStride)
         }
     }
-
-    /// Cuts every group into pieces of whole units and hands them out.
-    func cut(
-        _ groups: [ProductGroup], extent: (WeightView) -> Int, unit: Int, _ body: (Int, Range<Int>) -> Void
-    ) {
-        var pieces: [(group: Int, range: Range<Int>)] = []
-        let work = groups.reduce(0) { $0 + $1.weight.rows * $1.weight.columns * $1.tokens }
-        for (index, group) in groups.enumerated() where group.tokens > 0 {
-            let count = extent(group.weight)
-            let step = chunk(group, extent: count, unit: unit, share: work / (pool.threads * 4))
-            var start = 0
-            while start < count {
-                pieces.append((index, start..<min(start + step, count)))
-                start += step
-            }
-        }
-        pool.parallel(pieces.count) { body(pieces[$0].group, pieces[$0].range) }
-    }
-
-    /// Rows (or columns) of one piece: a quarter of a thread's share of the region's multiplications, within
-    /// limits.
-    ///
-    /// A piece of fewer than 64 KB costs more to hand out than a late thread does. With one token, larger
-    /// pieces let the prefetch run on where it belongs (another thread may take the next piece); with more,
-    /// 64 rows pay for their packing.
-    private func chunk(_ group: ProductGroup, extent: Int, unit: Int, share: Int) -> Int {
-        if extent == 0 { return unit }
-        let inner = group.weight.rows * group.weight.columns / extent
-        let bytes = max(1, inner * group.weight.format.size)
-        let fair = share / max(1, inner * group.tokens)
-        let least = group.tokens == 1 ? 65536 / bytes : 16
-        let most = group.tokens == 1 ? 524_288 / bytes : max(64, 65536 / bytes)
-        let rows = max(unit, min(max(fair, least), most) / unit * unit)
-        // The scales of FP8 blocks enter the tokens once for each stretch of rows that shares them.
-        guard unit == 4, let block = group.weight.scales?.blockRows, block % 16 == 0, rows >= block / 4 else {
-            return rows
-        }
-        return rows >= block ? rows / block * block : rows >= block / 2 ? block / 2 : block / 4
-    }
 }

@@ -2,6 +2,14 @@ import GLMKernels
 import Synchronization
 import Testing
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
 /// One counter per chunk, so that a chunk run twice or never is seen.
 private func visits(_ pool: ThreadPool, chunks: Int) -> [Int] {
     let counters = UnsafeMutablePointer<Int>.allocate(capacity: max(1, chunks))
@@ -19,6 +27,36 @@ func everyChunkRunsOnce(threads: Int) {
     for chunks in [0, 1, 2, 3, 7, 64, 1000] {
         for _ in 0..<20 { #expect(visits(pool, chunks: chunks).allSatisfy { $0 == 1 }) }
     }
+}
+
+/// More chunks than one region can number.
+@Test func endlessRegions() {
+    let pool = ThreadPool(threads: 2)
+    #expect(visits(pool, chunks: 200_000).allSatisfy { $0 == 1 })
+}
+
+/// A caller whose worker is kept away takes its own slice from the front and the worker's from the back.
+@Test func slicesAreTakenInOrder() throws {
+    let pool = ThreadPool(threads: 2)
+    try #require(pool.threads == 2)
+    let arrived = Atomic<Bool>(false), leave = Atomic<Bool>(false)
+    let caller = pthread_self()
+    let order = Mutex<[Int]>([])
+    pool.parallel(8) { chunk in
+        if pthread_equal(pthread_self(), caller) == 0 {
+            arrived.store(true, ordering: .sequentiallyConsistent)
+            while !leave.load(ordering: .sequentiallyConsistent) { sched_yield() }
+            return
+        }
+        // The caller waits until the worker holds the front of its slice.
+        while !arrived.load(ordering: .sequentiallyConsistent) { sched_yield() }
+        let taken = order.withLock { order in
+            order.append(chunk)
+            return order.count
+        }
+        if taken == 7 { leave.store(true, ordering: .sequentiallyConsistent) }
+    }
+    #expect(order.withLock { $0 } == [0, 1, 2, 3, 7, 6, 5])
 }
 
 @Test func manyShortRegions() {
