@@ -39,7 +39,7 @@ private struct Seat: ~Copyable {
 }
 
 /// Keeps what different threads write out of each other's cache lines.
-private struct CacheLine: Sendable {
+struct CacheLine: Sendable {
     let padding: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0, 0, 0)
     let more: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0, 0, 0)
 }
@@ -63,6 +63,8 @@ final class PoolState: @unchecked Sendable {
     private let sleepers = Atomic<Int>(0)
     private let callerSleeps = Atomic<Bool>(false)
     private let stopping = Atomic<Bool>(false)
+    /// What threads without work ask memory for.
+    let readAhead: ReadAhead
     private let callers = PoolLock()
     private let wake = PoolLock()
     private let finished = PoolLock()
@@ -70,6 +72,7 @@ final class PoolState: @unchecked Sendable {
     init(seats count: Int, spins: Bool) {
         self.spins = spins
         seatCount = count
+        readAhead = ReadAhead(seats: count)
         seats = UnsafeMutablePointer<Seat>.allocate(capacity: count)
         for index in 0..<count { (seats + index).initialize(to: Seat()) }
     }
@@ -106,6 +109,7 @@ final class PoolState: @unchecked Sendable {
         }
         opened.store(region, ordering: .sequentiallyConsistent)
         if sleepers.load(ordering: .sequentiallyConsistent) > 0 { wake.locked { wake.broadcast() } }
+        readAhead.announceKept()
         _ = claimAll(0)
         waitUntilDone(count)
         owner.store(0, ordering: .relaxed)
@@ -164,7 +168,7 @@ final class PoolState: @unchecked Sendable {
     }
 
     private func waitUntilDone(_ count: Int) {
-        if spin(until: { done.load(ordering: .acquiring) == count }) { return }
+        if spin(0, until: { done.load(ordering: .acquiring) == count }) { return }
         finished.lock()
         callerSleeps.store(true, ordering: .sequentiallyConsistent)
         while done.load(ordering: .sequentiallyConsistent) != count { finished.wait() }
@@ -177,7 +181,7 @@ final class PoolState: @unchecked Sendable {
         while true {
             let region = claimAll(seat)
             if stopping.load(ordering: .sequentiallyConsistent) { return }
-            if spin(until: { hasWork(after: region) }) { continue }
+            if spin(seat, until: { hasWork(after: region) }) { continue }
             wake.lock()
             sleepers.add(1, ordering: .sequentiallyConsistent)
             while !hasWork(after: region) { wake.wait() }
@@ -199,16 +203,16 @@ final class PoolState: @unchecked Sendable {
         }
     }
 
-    /// Waits for `condition` for about a millisecond; false when that was not enough or spinning is not
-    /// allowed.
-    private func spin(until condition: () -> Bool) -> Bool {
+    /// Waits for `condition` for about a millisecond, and asks memory for what the next region will read; false when
+    /// that was not enough or spinning is not allowed.
+    private func spin(_ seat: Int, until condition: () -> Bool) -> Bool {
         if condition() { return true }
         guard spins else { return false }
         let start = monotonicNanoseconds()
         repeat {
             for _ in 0..<64 {
                 if condition() { return true }
-                spin_hint()
+                if !readAhead.step(seat) { spin_hint() }
             }
         } while monotonicNanoseconds() &- start < 1_000_000
         return false

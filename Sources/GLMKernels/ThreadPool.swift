@@ -67,6 +67,21 @@ public final class ThreadPool: Sendable {
         }
     }
 
+    /// Says what the region behind the next one will read, in order: a thread for which the next one has nothing left
+    /// fetches the beginning of its share into its cache. Results do not depend on it.
+    ///
+    /// Call it from the thread that will call `parallel`.
+    public func willRead(_ stretches: [MemoryStretch]) {
+        if workers.isEmpty { return }
+        state.readAhead.later(stretches)
+    }
+
+    /// The same of the next region: threads that wait for it begin at once.
+    public func readsNext(_ stretches: [MemoryStretch]) {
+        if workers.isEmpty { return }
+        state.readAhead.announce(stretches)
+    }
+
     /// Whether `thread` is running a chunk of this pool right now.
     private func isInside(_ thread: pthread_t) -> Bool {
         state.owner.load(ordering: .relaxed) == PoolState.identity(thread)

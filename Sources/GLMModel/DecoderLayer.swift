@@ -22,6 +22,7 @@ package struct DecoderLayer: Sendable {
     private let device: Device
     /// Stored layer number, whatever its place in a cache.
     private let number: Int
+    private let feedForwardRead: ReadingOrder
 
     /// Reads `model.layers.{layer}.*`.
     package init(
@@ -45,15 +46,17 @@ package struct DecoderLayer: Sendable {
         let mlp = weights.scope("mlp")
         switch configuration.feedForward(ofLayer: layer) {
         case .dense:
-            feedForward = .dense(
-                try GatedMLP(
-                    weights: mlp, hidden: hidden, intermediate: configuration.denseIntermediateSize,
-                    compute: compute))
+            let dense = try GatedMLP(
+                weights: mlp, hidden: hidden, intermediate: configuration.denseIntermediateSize,
+                compute: compute)
+            feedForward = .dense(dense)
+            feedForwardRead = dense.firstRead
         case .sparse:
-            feedForward = .sparse(
-                try MixtureOfExperts(
-                    weights: mlp, configuration: configuration, compute: compute,
-                    owned: device.plan.experts(of: configuration.routedExpertCount)))
+            let experts = try MixtureOfExperts(
+                weights: mlp, configuration: configuration, compute: compute,
+                owned: device.plan.experts(of: configuration.routedExpertCount))
+            feedForward = .sparse(experts)
+            feedForwardRead = experts.firstRead
         }
     }
 
@@ -61,9 +64,10 @@ package struct DecoderLayer: Sendable {
     ///
     /// Where groups of devices serve sequences of their own, the rows are those of this device's group; they meet
     /// those of the others for the feed-forward part, which all devices share.
+    /// - Parameter following: what is read behind this layer.
     package func callAsFunction(
         _ h: Tensor, layer: Int, batch: RaggedBatch, caches: inout [SequenceCache], selection: KeySelection?,
-        trace: Trace?
+        trace: Trace?, following: ReadingOrder = []
     ) -> (Tensor, KeySelection) {
         let (partial, keys) = attend(
             h, layer: layer, batch: batch, caches: &caches, selection: selection, trace: trace)
@@ -75,7 +79,7 @@ package struct DecoderLayer: Sendable {
         compute.finished(.attentionNorm, layer: layer)
         defer { compute.finished(.residual, layer: layer) }
         let all = device.gather(rows: x, of: batch.shares, at: CollectiveSite(.rows, layer: number))
-        let contribution = forward(all, layer: layer, trace: trace)
+        let contribution = forward(all, layer: layer, trace: trace, following: following)
         let site = CollectiveSite(.feedForward, layer: number)
         let y = compute.stored(device.sum(contribution, scattered: batch.shares, at: site))
         return (compute.add(residual, y), keys)
@@ -91,7 +95,8 @@ package struct DecoderLayer: Sendable {
         let normed = inputNorm(h)
         compute.finished(.inputNorm, layer: layer)
         return attention(
-            normed, layer: layer, batch: batch, caches: &caches, selection: selection, trace: trace)
+            normed, layer: layer, batch: batch, caches: &caches, selection: selection, trace: trace,
+            following: feedForwardRead)
     }
 
     /// Writes what later rows need to know of these rows, and computes nothing else.
@@ -99,12 +104,12 @@ package struct DecoderLayer: Sendable {
         attention.remember(inputNorm(h), layer: layer, batch: batch, caches: caches)
     }
 
-    private func forward(_ x: Tensor, layer: Int, trace: Trace?) -> Tensor {
+    private func forward(_ x: Tensor, layer: Int, trace: Trace?, following: ReadingOrder) -> Tensor {
         switch feedForward {
         case .dense(let mlp):
             defer { compute.finished(.dense, layer: layer) }
-            return mlp(x)
-        case .sparse(let experts): return experts(x, layer: layer, trace: trace)
+            return mlp(x, following: following)
+        case .sparse(let experts): return experts(x, layer: layer, trace: trace, following: following)
         }
     }
 }

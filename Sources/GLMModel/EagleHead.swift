@@ -75,7 +75,9 @@ package struct EagleHead: Sendable {
         let chosen = own.flatMap(\.keys)
         if !chosen.isEmpty { batch.selection = KeySelection(chosen, visible: batch.visibleKeys) }
         trace?(.hidden(index: 0, read))
-        let (h, keys) = layer(read, layer: 0, batch: batch, caches: &caches, selection: nil, trace: trace)
+        let (h, keys) = layer(
+            read, layer: 0, batch: batch, caches: &caches, selection: nil, trace: trace,
+            following: [transformer.head.memory])
         trace?(.hidden(index: 1, h))
         let output = device.gather(rows: finalNorm(h), of: batch.shares, at: CollectiveSite(.rows))
         defer { compute.finished(.head) }

@@ -44,9 +44,19 @@ public struct GatedMLP: Sendable {
     var intermediate: Int { gate.weight.rows }
 
     /// `[tokens, hidden]` → `[tokens, hidden]`.
-    public func callAsFunction(_ x: Tensor) -> Tensor {
-        down(gate.compute.siluMultiply(products([Product(gate, up, of: x)])[0]))
+    public func callAsFunction(_ x: Tensor) -> Tensor { self(x, following: []) }
+
+    /// - Parameter following: what is read behind it.
+    func callAsFunction(_ x: Tensor, following: ReadingOrder) -> Tensor {
+        let compute = gate.compute
+        compute.willRead([down.memory], rows: x.rowCount)
+        let inner = compute.siluMultiply(products([Product(gate, up, of: x)])[0])
+        compute.willRead(following, rows: x.rowCount)
+        return down(inner)
     }
+
+    /// What its first region reads.
+    var firstRead: ReadingOrder { [gate.memory, up.memory] }
 }
 
 extension Compute {

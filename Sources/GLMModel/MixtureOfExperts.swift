@@ -60,32 +60,54 @@ public struct MixtureOfExperts: Sendable {
     /// `[tokens, hidden]` → `[tokens, hidden]`.
     public func callAsFunction(_ x: Tensor) -> Tensor { self(x, layer: 0, trace: nil) }
 
-    package func callAsFunction(_ x: Tensor, layer: Int, trace: Trace?) -> Tensor {
+    /// What the first region reads.
+    var firstRead: ReadingOrder { [router.gate.memory] + shared.firstRead }
+
+    /// - Parameter following: what is read behind it.
+    package func callAsFunction(
+        _ x: Tensor, layer: Int, trace: Trace?, following: ReadingOrder = []
+    ) -> Tensor {
+        compute.willRead([shared.down.memory], rows: x.rowCount)
         // What the shared expert needs does not wait for the router, so it shares the gate's region.
         let first = products([Product(router.gate, of: x), Product(shared.gate, shared.up, of: x)])
         let routing = router.route(first[0])
         trace?(.routing(layer: layer, logits: first[0], routing))
         compute.finished(.gate, layer: layer)
+        if routing.tokenCount == 1 {
+            compute.readsNext(reads(routing) { [$0.gate.memory, $0.up.memory] }, rows: 1)
+        }
         let order = ExpertOrder(routing, experts: router.expertCount, owned: owned)
         let common = compute.siluMultiply(first[1])
-        let (chosen, always) = runExperts(x, order, shared: Product(shared.down, of: common))
+        let (chosen, always) = runExperts(
+            x, order, routing, shared: Product(shared.down, of: common), following: following)
         compute.finished(.experts, layer: layer)
         defer { compute.finished(.combine, layer: layer) }
         return combine(chosen, order, routing: routing, shared: always)
     }
 
     /// All chosen experts on their tokens: `[pairs, hidden]`, sorted by expert; and the shared one's last product.
-    private func runExperts(_ x: Tensor, _ order: ExpertOrder, shared: Product) -> (Tensor, Tensor) {
+    private func runExperts(
+        _ x: Tensor, _ order: ExpertOrder, _ routing: Routing, shared: Product, following: ReadingOrder
+    ) -> (Tensor, Tensor) {
         let inputs = compute.rows(of: x, at: order.tokens)
+        if routing.tokenCount == 1 { compute.willRead(reads(routing) { [$0.down.memory] }, rows: 1) }
         let width = experts.first?.intermediate ?? 0
         let (gateUp, _) = grouped(inputs, order, width: 2 * width, beside: []) { expert in
             let expert = experts[expert - owned.lowerBound]
             return [(expert.gate, 0), (expert.up, width)]
         }
+        compute.willRead(following, rows: routing.tokenCount)
         let (chosen, common) = grouped(
             compute.siluMultiply(gateUp), order, width: x.width, beside: [shared]
         ) { expert in [(experts[expert - owned.lowerBound].down, 0)] }
         return (chosen, common[0])
+    }
+
+    /// Some weights of the chosen experts.
+    private func reads(_ routing: Routing, _ weights: (GatedMLP) -> ReadingOrder) -> ReadingOrder {
+        routing.experts.filter { owned.contains(Int($0)) }.flatMap {
+            weights(experts[Int($0) - owned.lowerBound])
+        }
     }
 
     /// Products of each expert's rows with its weights, and others, in one parallel region. `layers` gives

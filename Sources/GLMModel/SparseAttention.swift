@@ -27,6 +27,23 @@ public struct SparseAttention: Sendable {
     let valueDimension: Int
     let latentRank: Int
     let compute: Compute
+    private let reads: Reads
+
+    /// What a pass reads, by the region before.
+    private struct Reads: Sendable {
+        /// What is made of the layer's input.
+        let inputs: ReadingOrder
+        let scoring: ReadingOrder
+        /// What is made of c^Q, without the indexer's queries and with them.
+        let queries: ReadingOrder
+        let scoredQueries: ReadingOrder
+        let keys: ReadingOrder
+        let values: ReadingOrder
+        let output: ReadingOrder
+    }
+
+    /// What the first region of this layer reads.
+    package var firstRead: ReadingOrder { reads.inputs }
 
     /// The parts, already joined to the machine that runs them.
     init(
@@ -47,6 +64,17 @@ public struct SparseAttention: Sendable {
         latentAttention = LatentAttention(
             heads: heads, latentRank: latentRank, ropeDimension: rope,
             scale: 1 / Float(nope + rope).squareRoot(), compute: compute)
+        let perHead = shape.nope + shape.value
+        let ofHeads: (Range<Int>) -> ReadingOrder = { rows in
+            shape.heads == 0
+                ? [] : [MemoryStretch(latentUp.view.rows(rows), repeated: shape.heads - 1, rowStep: perHead)]
+        }
+        let inputs = [queryDown.memory, latentDown.memory] + (indexer.map { [$0.keyDown.memory] } ?? [])
+        let queries = [queryUp.memory]
+        reads = Reads(
+            inputs: inputs, scoring: inputs + (indexer.map { [$0.headWeights.memory] } ?? []), queries: queries,
+            scoredQueries: queries + (indexer.map { [$0.queryUp.memory] } ?? []), keys: ofHeads(0..<shape.nope),
+            values: ofHeads(shape.nope..<perHead) + [output.memory], output: [output.memory])
     }
 
     /// Reads `self_attn.*` of stored layer `layer`: all heads, or those that the scope gives this device.
@@ -95,18 +123,21 @@ public struct SparseAttention: Sendable {
     ///   - layer: layer number inside the caches.
     ///   - selection: the selection of the nearest full layer before this one; used only by a layer without
     ///     an indexer.
+    ///   - following: what is read behind this layer's attention.
     /// - Returns: `W^O o`, `[rows, hidden]`.
     package func callAsFunction(
         _ x: Tensor, layer: Int, batch: RaggedBatch, caches: inout [SequenceCache], selection: KeySelection?,
-        trace: Trace?
+        trace: Trace?, following: ReadingOrder = []
     ) -> (Tensor, KeySelection) {
         let (c, z, indexed) = down(x, batch: batch, scores: trace != nil)
         write(latentNorm(z.columns(0..<latentRank)), z, layer: layer, batch: batch, caches: caches)
         compute.finished(.down, layer: layer)
+        compute.willRead(reads.keys, rows: batch.rowCount)
         let (queries, inputs) = up(c, indexed)  // [q_nope; q^R] = W^UQ c^Q [T, N, P + R]
         compute.finished(.queryUp, layer: layer)
         let keys = chooseKeys(
             inputs, layer: layer, batch: batch, caches: &caches, inherited: selection, trace: trace)
+        compute.willRead(reads.values, rows: batch.rowCount)
         let absorbed = absorb(queries, batch: batch)  // q̃, q^R             [T, N, C + R]
         compute.finished(.absorb, layer: layer)
         let rows = unsafe CachedRows(
@@ -115,8 +146,10 @@ public struct SparseAttention: Sendable {
         let attended = latentAttention(
             absorbed, over: keys, rows: rows, sequenceOfRow: batch.segmentOfRow)  // ô [T, N, C]
         compute.finished(.attention, layer: layer)
+        compute.willRead(reads.output, rows: batch.rowCount)
         let values = expand(attended)  // W^UV_h ô_h                        [T, N · V]
         compute.finished(.expand, layer: layer)
+        compute.willRead(following, rows: batch.rowCount)
         let result = output(values)  // W^O o                               [T, hidden]
         compute.finished(.output, layer: layer)
         return (result, keys)
@@ -129,12 +162,14 @@ public struct SparseAttention: Sendable {
     ) -> (c: Tensor, z: Tensor, indexed: (keys: Tensor, headWeights: Tensor?)?) {
         var wanted = [Product(queryDown, of: x), Product(latentDown, of: x)]
         guard let indexer, batch.selection == nil else {
+            compute.willRead(reads.queries, rows: x.rowCount)
             let made = products(wanted)
             return (queryNorm(made[0]), made[1], nil)
         }
         wanted.append(Product(indexer.keyDown, of: x))
         let mustScore = scores || indexer.mustScore(batch)
         if mustScore { wanted.append(Product(indexer.headWeights, of: x)) }
+        compute.willRead(mustScore ? reads.scoredQueries : reads.queries, rows: x.rowCount)
         let made = products(wanted)
         return (queryNorm(made[0]), made[1], (made[2], mustScore ? made[3] : nil))
     }

@@ -63,7 +63,9 @@ package struct Transformer: Sendable {
         var selection: KeySelection?
         for (index, layer) in layers.enumerated() {
             let (next, keys) = layer(
-                h, layer: index, batch: batch, caches: &caches, selection: selection, trace: trace)
+                h, layer: index, batch: batch, caches: &caches, selection: selection, trace: trace,
+                following: index + 1 < layers.count
+                    ? layers[index + 1].attention.firstRead : [head.memory])
             (h, selection) = (next, keys)
             trace?(.hidden(index: index + 1, h))
         }
@@ -130,6 +132,7 @@ package struct Transformer: Sendable {
         let normed = finalNorm(wanted.count == h.rowCount ? h : h.rows(wanted))
         let hidden = device.gather(rows: normed, of: shares, at: CollectiveSite(.rows))
         defer { head.compute.finished(.head) }
+        head.compute.willRead(layers.first?.attention.firstRead ?? [], rows: scored.count)
         return ForwardOutput(
             logits: logits(scored.count == hidden.rowCount ? hidden : hidden.rows(scored)), hidden: hidden)
     }
