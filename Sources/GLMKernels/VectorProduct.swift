@@ -41,19 +41,19 @@ struct FourRows {
     @inline(__always)
     func prefetchAfter(_ offset: Int) {
         let delta = offset &+ prefetchDistance &+ (offset < turn ? 0 : skip)
-        prefetch(a + delta)
-        prefetch(b + delta)
-        prefetch(c + delta)
-        prefetch(d + delta)
+        prefetch_once(a + delta)
+        prefetch_once(b + delta)
+        prefetch_once(c + delta)
+        prefetch_once(d + delta)
     }
 
     /// The same for four neighbours whose rows follow one another.
     @inline(__always)
     func prefetchNeighbours(_ offset: Int) {
-        prefetch(a + (offset &+ singleStreamDistance))
-        prefetch(b + (offset &+ singleStreamDistance))
-        prefetch(c + (offset &+ singleStreamDistance))
-        prefetch(d + (offset &+ singleStreamDistance))
+        prefetch_once(a + (offset &+ singleStreamDistance))
+        prefetch_once(b + (offset &+ singleStreamDistance))
+        prefetch_once(c + (offset &+ singleStreamDistance))
+        prefetch_once(d + (offset &+ singleStreamDistance))
     }
 }
 
@@ -113,57 +113,6 @@ private func productBody(_ format: Int32, _ size: Int, _ job: vector_product) {
         if whole < job.columns { addTail(format, size, w, job, whole, &sums) }
         sums.scatter(job.y, row, step: quarter, end: job.rows)
         row &+= 1
-    }
-}
-
-/// The same for FP8 codes, 64 columns at a time, and a token in code order that has the scales.
-@inline(__always)
-private func codesBody(_ job: vector_product) {
-    let whole = job.columns & ~63
-    let quarter = (job.rows &+ 3) / 4
-    var row = 0
-    while row < quarter {
-        let w = FourRows(job, row, step: quarter, 1, jumps: true)
-        var sums = FourSums()
-        var k = 0
-        while k < whole {
-            w.prefetchAfter(k)
-            let x = FourGroups(job.x + k)
-            sums.a = x.add(codes(w.a + k), sums.a)
-            sums.b = x.add(codes(w.b + k), sums.b)
-            sums.c = x.add(codes(w.c + k), sums.c)
-            sums.d = x.add(codes(w.d + k), sums.d)
-            k &+= 64
-        }
-        if whole < job.columns {
-            let x = FourGroups(job.x + k), count = job.columns &- whole
-            sums.a = x.add(codes(w.a + k, first: count), sums.a)
-            sums.b = x.add(codes(w.b + k, first: count), sums.b)
-            sums.c = x.add(codes(w.c + k, first: count), sums.c)
-            sums.d = x.add(codes(w.d + k, first: count), sums.d)
-        }
-        sums.scatter(job.y, row, step: quarter, end: job.rows)
-        row &+= 1
-    }
-}
-
-/// 64 elements of a token.
-private struct FourGroups {
-    let a, b, c, d: f32x16
-
-    @inline(__always)
-    init(_ x: UnsafePointer<Float>) {
-        a = f32x16_load(x)
-        b = f32x16_load(x + 16)
-        c = f32x16_load(x + 32)
-        d = f32x16_load(x + 48)
-    }
-
-    /// `sum` plus the products with 64 weights.
-    @inline(__always)
-    func add(_ w: FourVectors, _ sum: f32x16) -> f32x16 {
-        let first = f32x16_multiply_add(w.1, b, f32x16_multiply_add(w.0, a, sum))
-        return f32x16_multiply_add(w.3, d, f32x16_multiply_add(w.2, c, first))
     }
 }
 
@@ -252,8 +201,6 @@ private func addTail(
 func product_f32_baseline(_ job: UnsafePointer<vector_product>) { productBody(0, 4, job.pointee) }
 @c @implementation
 func product_bf16_baseline(_ job: UnsafePointer<vector_product>) { productBody(1, 2, job.pointee) }
-@c @implementation
-func product_fp8_baseline(_ job: UnsafePointer<vector_product>) { codesBody(job.pointee) }
 
 /// y[c] = x[r0] · w[r0, c] + y[c], then r0 + 1, … for the four rows at `row`; fewer at the end. The scale of
 /// FP8 codes, times 2⁹⁶, enters x.
@@ -362,13 +309,11 @@ extension Kernels {
         switch (level, format) {
         case (.avx512, .float32): product_f32_avx512(job)
         case (.avx512, .bfloat16): product_bf16_avx512(job)
-        case (.avx512, .float8E4M3): product_fp8_avx512(job)
         case (.avx2, .float32): product_f32_avx2(job)
         case (.avx2, .bfloat16): product_bf16_avx2(job)
-        case (.avx2, .float8E4M3): product_fp8_avx2(job)
         case (.baseline, .float32): product_f32_baseline(job)
         case (.baseline, .bfloat16): product_bf16_baseline(job)
-        case (.baseline, .float8E4M3): product_fp8_baseline(job)
+        case (_, .float8E4M3): codeProduct(job)
         }
     }
 

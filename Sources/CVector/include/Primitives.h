@@ -23,6 +23,8 @@ typedef int8_t i8x16 __attribute__((ext_vector_type(16)));
 
 // Memory. Any alignment; `count` (0 to 15) elements at most where named, the rest is zero or left alone.
 PRIMITIVE void prefetch(const void *p) { __builtin_prefetch(p, 0, 1); }
+// For what is read once: it does not drive out of the outer caches what is used again.
+PRIMITIVE void prefetch_once(const void *p) { __builtin_prefetch(p, 0, 0); }
 PRIMITIVE float f32_load(const void *p) { float v; memcpy(&v, p, sizeof v); return v; }
 PRIMITIVE f32x4 f32x4_load(const void *p) { f32x4 v; memcpy(&v, p, sizeof v); return v; }
 PRIMITIVE void f32x4_store(void *p, f32x4 v) { memcpy(p, &v, sizeof v); }
@@ -201,7 +203,18 @@ static inline __attribute__((target("avx512f,avx512bw"))) void f32x16_load_64_fp
     _mm512_store_si512((char *)out + 128, _mm512_and_si512(even, mask));
     _mm512_store_si512((char *)out + 192, _mm512_and_si512(odd, mask));
 }
+// The same as f32x16_load_64_codes: a multiplication moves a byte to its place and repeats its sign.
+static inline __attribute__((target("avx512f,avx512bw"))) void f32x16_multiply_64_codes(const void *p, void *out) {
+    const __m512i mask = _mm512_set1_epi32((int)0x87f00000), codes = _mm512_loadu_si512(p);
+    __m512i even = _mm512_maddubs_epi16(_mm512_set1_epi16(0x0010), codes);
+    __m512i odd = _mm512_maddubs_epi16(_mm512_set1_epi16(0x1000), codes);
+    _mm512_store_si512((char *)out, _mm512_and_si512(_mm512_slli_epi32(even, 16), mask));
+    _mm512_store_si512((char *)out + 64, _mm512_and_si512(_mm512_slli_epi32(odd, 16), mask));
+    _mm512_store_si512((char *)out + 128, _mm512_and_si512(even, mask));
+    _mm512_store_si512((char *)out + 192, _mm512_and_si512(odd, mask));
+}
 #else
+PRIMITIVE void f32x16_multiply_64_codes(const void *p, void *out) { f32x16_load_64_codes(p, out); }
 PRIMITIVE void f32x16_load_64_fp8(const void *p, void *out) {
     for (int i = 0; i < 4; i++)
         f32x16_store((char *)out + 64 * i, f32x16_load_weights((const char *)p + 16 * i, 2));

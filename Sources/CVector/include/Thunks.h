@@ -40,7 +40,7 @@ typedef struct {
 #define VECTOR_PRODUCT(name) KERNEL(name, (const vector_product *job), (job))
 VECTOR_PRODUCT(product_f32)
 VECTOR_PRODUCT(product_bf16)
-VECTOR_PRODUCT(product_fp8)
+TILE_KERNEL(product_fp8, (const vector_product *job), (job))
 // The same by a tile of packed tokens: 4 rows by 2 to 6 with 32 registers, 2 rows by 2 or 3 with 16.
 // `columns` are whole lines of 64 bytes of weights; FP8 weights meet tokens in code order that have their scales.
 typedef struct {
