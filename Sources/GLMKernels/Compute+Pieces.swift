@@ -32,7 +32,7 @@ struct PieceSize {
 extension Compute {
     /// Cuts every group into pieces of whole units and hands them out.
     func cut(
-        _ groups: [ProductGroup], extent: (WeightView) -> Int, unit: Int, _ body: (Int, Range<Int>) -> Void
+        _ groups: [ProductGroup], extent: (WeightView) -> Int, unit: Int, _ body: (Int, Range<Int>, Scratch) -> Void
     ) {
         var pieces: [(group: Int, range: Range<Int>)] = []
         pieces.reserveCapacity(64)
@@ -48,7 +48,7 @@ extension Compute {
             }
         }
         pieces.withUnsafeBufferPointer { pieces in
-            pool.parallel(pieces.count) { body(pieces[$0].group, pieces[$0].range) }
+            pool.parallel(pieces.count) { body(pieces[$0].group, pieces[$0].range, $1) }
         }
     }
 }

@@ -104,15 +104,14 @@ public final class Compute: Sendable {
     }
 
     private func run(_ groups: [ProductGroup], _ packed: PackedGroups) {
-        cut(groups, extent: { $0.rows }, unit: 4) { index, rows in
+        cut(groups, extent: { $0.rows }, unit: 4) { index, rows, scratch in
             let group = groups[index]
             if let tokens = packed.tokens(index, groups) {
-                kernels.product(group.weight, rows: rows, tokens, y: group.y, yStride: group.yStride)
+                kernels.product(group.weight, rows: rows, tokens, y: group.y, yStride: group.yStride, scratch: scratch)
             } else {
                 kernels.product(
                     group.weight, rows: rows, x: group.x, tokens: group.tokens, xStride: group.xStride,
-                    y: group.y,
-                    yStride: group.yStride)
+                    y: group.y, yStride: group.yStride, scratch: scratch)
             }
         }
     }
@@ -120,7 +119,7 @@ public final class Compute: Sendable {
     /// All groups in one parallel region, cut along weight columns.
     public func transposedProduct(_ groups: [ProductGroup]) {
         profile?.add(groups.reduce(.none) { $0 + $1.work })
-        cut(groups, extent: { $0.columns }, unit: 64) { index, columns in
+        cut(groups, extent: { $0.columns }, unit: 64) { index, columns, _ in
             let group = groups[index]
             kernels.transposedProduct(
                 group.weight, columns: columns, x: group.x, tokens: group.tokens, xStride: group.xStride,

@@ -17,7 +17,7 @@ extension Kernels {
     /// - Precondition: `rows` lies in the matrix; x is `[tokens, w.columns]` with row stride `xStride`.
     public func product(
         _ w: WeightView, rows: Range<Int>, x: UnsafePointer<Float>, tokens: Int, xStride: Int,
-        y: UnsafeMutablePointer<Float>, yStride: Int
+        y: UnsafeMutablePointer<Float>, yStride: Int, scratch: Scratch = Scratch()
     ) {
         precondition(rows.lowerBound >= 0 && rows.upperBound <= w.rows, "rows \(rows) of \(w.rows)")
         if rows.isEmpty || tokens <= 0 { return }
@@ -27,16 +27,14 @@ extension Kernels {
             }
             return
         }
-        if tokens == 1 { return vectorProduct(w, rows: rows, x: x, y: y) }
-        let floats = PackedTokens.floats(tokens: min(tokens, blockLimit), for: w)
-        withUnsafeTemporaryAllocation(byteCount: floats * 4, alignment: 64) { buffer in
-            guard let base = buffer.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+        if tokens == 1 { return vectorProduct(w, rows: rows, x: x, y: y, scratch) }
+        scratch.withFloats(PackedTokens.floats(tokens: min(tokens, blockLimit), for: w)) { base in
             for start in stride(from: 0, to: tokens, by: blockLimit) {
                 let packed = PackedTokens(base: base, tokens: min(blockLimit, tokens - start), for: w)
                 for index in 0..<packed.blocks {
                     pack(x + start * xStride, stride: xStride, block: packed.block(index), into: packed)
                 }
-                product(w, rows: rows, packed, y: y + start * yStride, yStride: yStride)
+                product(w, rows: rows, packed, y: y + start * yStride, yStride: yStride, scratch: scratch)
             }
         }
     }
@@ -44,19 +42,19 @@ extension Kernels {
     /// The same with tokens that are packed already.
     func product(
         _ w: WeightView, rows: Range<Int>, _ packed: PackedTokens, y: UnsafeMutablePointer<Float>,
-        yStride: Int
+        yStride: Int, scratch: Scratch
     ) {
         for index in 0..<packed.blocks {
             let tokens = packed.block(index)
             let target = y + tokens.lowerBound * yStride
             if let scales = w.scales {
                 for part in scales.stretches(of: rows) {
-                    codeProduct(w, rows: part, scales, packed, tokens, y: target, yStride: yStride)
+                    codeProduct(w, rows: part, scales, packed, tokens, y: target, yStride: yStride, scratch)
                 }
             } else if multipliesDirectly(w, tokens: tokens.count) {
                 directProduct(w, rows: rows, packed, tokens, y: target, yStride: yStride)
             } else {
-                tileProduct(w, rows: rows, TokenBlock(packed, tokens, y: target, yStride: yStride))
+                tileProduct(w, rows: rows, TokenBlock(packed, tokens, y: target, yStride: yStride), scratch)
             }
         }
     }
@@ -64,12 +62,10 @@ extension Kernels {
     /// Rows that share their scales: these enter the tokens, and codes meet those.
     private func codeProduct(
         _ w: WeightView, rows: Range<Int>, _ scales: BlockScales, _ packed: PackedTokens,
-        _ block: Range<Int>, y: UnsafeMutablePointer<Float>, yStride: Int
+        _ block: Range<Int>, y: UnsafeMutablePointer<Float>, yStride: Int, _ scratch: Scratch
     ) {
         if multipliesDirectly(w, tokens: block.count) {
-            let floats = PackedTokens.floats(tokens: block.count, for: w)
-            withUnsafeTemporaryAllocation(byteCount: floats * 4, alignment: 64) { buffer in
-                guard let base = buffer.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+            scratch.withFloats(PackedTokens.floats(tokens: block.count, for: w)) { base in
                 scale(
                     packed, block, groups: 0..<packed.groups, row: rows.lowerBound, scales, into: base)
                 directProduct(
@@ -77,7 +73,7 @@ extension Kernels {
                     y: y, yStride: yStride)
             }
         } else {
-            tileProduct(w, rows: rows, TokenBlock(packed, block, y: y, yStride: yStride))
+            tileProduct(w, rows: rows, TokenBlock(packed, block, y: y, yStride: yStride), scratch)
         }
         for token in 0..<block.count {
             let sums = y + token * yStride + rows.lowerBound
@@ -87,7 +83,8 @@ extension Kernels {
 
     /// One token.
     private func vectorProduct(
-        _ w: WeightView, rows: Range<Int>, x: UnsafePointer<Float>, y: UnsafeMutablePointer<Float>
+        _ w: WeightView, rows: Range<Int>, x: UnsafePointer<Float>, y: UnsafeMutablePointer<Float>,
+        _ scratch: Scratch
     ) {
         let rowBytes = w.rowStride * w.format.size
         var job = vector_product(
@@ -95,8 +92,7 @@ extension Kernels {
             columns: w.columns, scales: nil, block: 1, phase: 0, x: x, y: y + rows.lowerBound)
         guard let scales = w.scales else { return vectorProduct(w.format, &job) }
         let floats = PackedTokens.floats(tokens: 1, for: w)
-        withUnsafeTemporaryAllocation(byteCount: floats * 8, alignment: 64) { buffer in
-            guard let base = buffer.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+        scratch.withFloats(2 * floats) { base in
             let packed = PackedTokens(base: base, tokens: 1, for: w)
             pack(x, stride: 0, block: 0..<1, into: packed)
             for part in scales.stretches(of: rows) {
@@ -151,13 +147,11 @@ private struct PackedStretch {
 extension Kernels {
     /// One block of tokens against rows in fours. k is cut so that the packed tokens stay in cache; partial
     /// sums wait in memory.
-    private func tileProduct(_ w: WeightView, rows: Range<Int>, _ block: TokenBlock) {
+    private func tileProduct(_ w: WeightView, rows: Range<Int>, _ block: TokenBlock, _ scratch: Scratch) {
         let quads = (rows.count + 3) / 4
         let sumsPerQuad = block.tokens * 64
         let sumFloats = block.stretch < block.groups ? quads * sumsPerQuad : sumsPerQuad
-        let floats = stripColumns * 4 + block.scaledFloats + sumFloats
-        withUnsafeTemporaryAllocation(byteCount: floats * 4, alignment: 64) { buffer in
-            guard let panel = buffer.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+        scratch.withFloats(stripColumns * 4 + block.scaledFloats + sumFloats) { panel in
             let scaled = panel + stripColumns * 4
             let sums = scaled + block.scaledFloats
             for first in stride(from: 0, to: block.groups, by: block.stretch) {

@@ -46,7 +46,8 @@ struct CacheLine: Sendable {
 
 /// What the callers and the workers of a pool share.
 final class PoolState: @unchecked Sendable {
-    typealias Body = (Int) -> Void
+    /// Is given the chunk, and the seat of the thread that runs it.
+    typealias Body = (Int, Int) -> Void
 
     let owner = Atomic<UInt>(0)
     private let spins: Bool
@@ -143,7 +144,7 @@ final class PoolState: @unchecked Sendable {
         var (seat, chunk) = first
         var count = 0
         while true {
-            body(chunk)
+            body(chunk, own)
             count += 1
             guard let next = claim(region, own, startingAt: seat) else { return count }
             (seat, chunk) = next

@@ -21,6 +21,7 @@ public final class ThreadPool: Sendable {
     public let threads: Int
     private let state: PoolState
     private let workers: [PoolThread]
+    private let scratch: SeatScratch
 
     /// Processors this process may run on (`sched_getaffinity`).
     public static var availableProcessors: Int { Int(available_processors()) }
@@ -37,6 +38,7 @@ public final class ThreadPool: Sendable {
         }
         self.state = state
         self.workers = workers
+        scratch = SeatScratch(seats: threads)
         self.threads = workers.count + 1
     }
 
@@ -51,13 +53,25 @@ public final class ThreadPool: Sendable {
     /// One chunk, or a pool of one thread, runs on the caller alone. A call from inside a region of this pool
     /// runs its chunks on the calling thread; callers from other threads wait for one another.
     public func parallel(_ chunks: Int, _ body: (Int) -> Void) {
+        parallel(chunks, alone: { for chunk in 0..<max(0, chunks) { body(chunk) } }, { chunk, _ in body(chunk) })
+    }
+
+    /// The same, and lends the memory of the thread that runs a chunk.
+    public func parallel(_ chunks: Int, _ body: (Int, Scratch) -> Void) {
+        let scratch = scratch
+        parallel(
+            chunks,
+            alone: {
+                let own = Scratch()
+                for chunk in 0..<max(0, chunks) { body(chunk, own) }
+            }, { body($0, scratch.seats[$1]) })
+    }
+
+    private func parallel(_ chunks: Int, alone: () -> Void, _ body: (Int, Int) -> Void) {
         let caller = pthread_self()
-        if chunks <= 1 || workers.isEmpty || isInside(caller) {
-            for chunk in 0..<max(0, chunks) { body(chunk) }
-            return
-        }
+        if chunks <= 1 || workers.isEmpty || isInside(caller) { return alone() }
         for first in stride(from: 0, to: chunks, by: Slice.limit) {
-            withoutActuallyEscaping({ body(first + $0) }) { body in
+            withoutActuallyEscaping({ body(first + $0, $1) }) { body in
                 withUnsafePointer(to: body) { pointer in
                     state.run(
                         min(chunks - first, Slice.limit), UInt(bitPattern: UnsafeRawPointer(pointer)),
@@ -87,6 +101,13 @@ public final class ThreadPool: Sendable {
         state.owner.load(ordering: .relaxed) == PoolState.identity(thread)
             || workers.contains { pthread_equal($0.handle, thread) != 0 }
     }
+}
+
+/// The memory of every seat; a seat's is used by the thread that sits there, and by one caller at a time.
+private final class SeatScratch: @unchecked Sendable {
+    let seats: [Scratch]
+
+    init(seats count: Int) { seats = (0..<count).map { _ in Scratch() } }
 }
 
 /// What a thread is started with.

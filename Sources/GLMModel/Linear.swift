@@ -50,21 +50,29 @@ package struct Product: Sendable {
     }
 }
 
-/// A piece of a common region, and the arithmetic it asks for.
+/// A piece of a common region, and the arithmetic it asks for. Plain numbers: parts are made anew with every token.
 struct RegionPart {
     let group: ProductGroup
     let arithmetic: ProductArithmetic
-    let compute: Compute
 
     /// `layer` on `tokens` rows at `x`; outputs go to `y`, rows `yStride` apart.
     init(
-        _ layer: Linear, x: UnsafePointer<Float>, tokens: Int, y: UnsafeMutablePointer<Float>, yStride: Int
+        _ layer: Factor, x: UnsafePointer<Float>, tokens: Int, y: UnsafeMutablePointer<Float>, yStride: Int
     ) {
         group = unsafe ProductGroup(
-            weight: layer.weight.view, x: x, tokens: tokens, xStride: layer.weight.columns, y: y,
-            yStride: yStride)
+            weight: layer.view, x: x, tokens: tokens, xStride: layer.view.columns, y: y, yStride: yStride)
         arithmetic = layer.arithmetic
-        compute = layer.compute
+    }
+}
+
+/// A layer's weight and the arithmetic of its product, without the layer, which must outlive it.
+struct Factor: Sendable {
+    let view: WeightView
+    let arithmetic: ProductArithmetic
+
+    init(_ layer: Linear) {
+        view = layer.weight.view
+        arithmetic = layer.arithmetic
     }
 }
 
@@ -73,13 +81,16 @@ struct RegionPart {
 /// - Parameter parts: more work for the same region.
 /// - Returns: the output of each product.
 func products(_ requests: [Product], beside parts: [RegionPart] = []) -> [Tensor] {
-    products(requests[...], parts)
+    guard let compute = requests.first?.layers.first?.compute else { return [] }
+    return products(requests[...], parts, compute)
 }
 
 /// Claims the outputs one inside the other; the innermost call has them all, and runs.
-private func products(_ requests: ArraySlice<Product>, _ parts: [RegionPart]) -> [Tensor] {
+private func products(
+    _ requests: ArraySlice<Product>, _ parts: [RegionPart], _ compute: Compute
+) -> [Tensor] {
     guard let request = requests.first else {
-        run(parts)
+        runRegion(parts, compute)
         return []
     }
     let x = request.x
@@ -92,22 +103,24 @@ private func products(_ requests: ArraySlice<Product>, _ parts: [RegionPart]) ->
             for layer in request.layers {
                 if let input = input.baseAddress {
                     unsafe all.append(
-                        RegionPart(layer, x: input, tokens: x.rowCount, y: output + column, yStride: width))
+                        RegionPart(
+                            Factor(layer), x: input, tokens: x.rowCount, y: output + column, yStride: width))
                 }
                 column += layer.weight.rows
             }
-            others = products(requests.dropFirst(), all)
+            others = products(requests.dropFirst(), all, compute)
         }
     }
     return [first] + others
 }
 
-private func run(_ parts: [RegionPart]) {
-    for arithmetic in ProductArithmetic.allCases {
-        let groups = parts.filter { $0.arithmetic == arithmetic }
-        if let compute = groups.first?.compute {
-            compute.product(groups.map(\.group), arithmetic: arithmetic)
-        }
+/// Runs `parts` in one parallel region for each arithmetic among them.
+func runRegion(_ parts: [RegionPart], _ compute: Compute) {
+    for arithmetic in ProductArithmetic.allCases where parts.contains(where: { $0.arithmetic == arithmetic }) {
+        var groups: [ProductGroup] = []
+        groups.reserveCapacity(parts.count)
+        for part in parts where part.arithmetic == arithmetic { groups.append(part.group) }
+        compute.product(groups, arithmetic: arithmetic)
     }
 }
 

@@ -12,6 +12,8 @@ public struct MixtureOfExperts: Sendable {
     let router: Router
     /// The experts that this device owns.
     let experts: [GatedMLP]
+    /// What the products with their weights need, expert by expert.
+    private let factors: [ExpertFactors]
     private let owned: Range<Int>
     let shared: GatedMLP
     let compute: Compute
@@ -38,6 +40,7 @@ public struct MixtureOfExperts: Sendable {
                     intermediate: configuration.expertIntermediateSize, compute: compute))
         }
         self.experts = experts
+        factors = experts.map(ExpertFactors.init)
         shared = try GatedMLP(
             weights: weights.scope("shared_experts"), hidden: hidden,
             intermediate: configuration.sharedIntermediateSize, compute: compute)
@@ -52,6 +55,7 @@ public struct MixtureOfExperts: Sendable {
         precondition(Set(experts.map(\.intermediate)).count <= 1, "experts of different widths")
         self.router = router
         self.experts = experts
+        factors = experts.map(ExpertFactors.init)
         owned = experts.indices
         self.shared = shared
         self.compute = compute
@@ -74,7 +78,7 @@ public struct MixtureOfExperts: Sendable {
         trace?(.routing(layer: layer, logits: first[0], routing))
         compute.finished(.gate, layer: layer)
         if routing.tokenCount == 1 {
-            compute.readsNext(reads(routing) { [$0.gate.memory, $0.up.memory] }, rows: 1)
+            compute.readsNext(reads(routing) { [MemoryStretch($0.gate.view), MemoryStretch($0.up.view)] }, rows: 1)
         }
         let order = ExpertOrder(routing, experts: router.expertCount, owned: owned)
         let common = compute.siluMultiply(first[1])
@@ -89,47 +93,59 @@ public struct MixtureOfExperts: Sendable {
     private func runExperts(
         _ x: Tensor, _ order: ExpertOrder, _ routing: Routing, shared: Product, following: ReadingOrder
     ) -> (Tensor, Tensor) {
-        let inputs = compute.rows(of: x, at: order.tokens)
-        if routing.tokenCount == 1 { compute.willRead(reads(routing) { [$0.down.memory] }, rows: 1) }
+        // All experts read the only row where it lies.
+        let inputs = x.rowCount == 1 ? x : compute.rows(of: x, at: order.tokens)
+        if routing.tokenCount == 1 { compute.willRead(reads(routing) { [MemoryStretch($0.down.view)] }, rows: 1) }
         let width = experts.first?.intermediate ?? 0
-        let (gateUp, _) = grouped(inputs, order, width: 2 * width, beside: []) { expert in
-            let expert = experts[expert - owned.lowerBound]
-            return [(expert.gate, 0), (expert.up, width)]
+        var gateUp = Tensor(zeros: [0, 2 * width])
+        if !order.runs.isEmpty {
+            gateUp = grouped(inputs, order, width: 2 * width, beside: []) { expert, part in
+                part(expert.gate, 0)
+                part(expert.up, width)
+            }.0
         }
         compute.willRead(following, rows: routing.tokenCount)
         let (chosen, common) = grouped(
             compute.siluMultiply(gateUp), order, width: x.width, beside: [shared]
-        ) { expert in [(experts[expert - owned.lowerBound].down, 0)] }
+        ) { expert, part in part(expert.down, 0) }
         return (chosen, common[0])
     }
 
     /// Some weights of the chosen experts.
-    private func reads(_ routing: Routing, _ weights: (GatedMLP) -> ReadingOrder) -> ReadingOrder {
-        routing.experts.filter { owned.contains(Int($0)) }.flatMap {
-            weights(experts[Int($0) - owned.lowerBound])
+    private func reads(_ routing: Routing, _ weights: (ExpertFactors) -> ReadingOrder) -> ReadingOrder {
+        var order: ReadingOrder = []
+        order.reserveCapacity(2 * routing.experts.count)
+        for expert in routing.experts where owned.contains(Int(expert)) {
+            order += weights(factors[Int(expert) - owned.lowerBound])
         }
+        return order
     }
 
     /// Products of each expert's rows with its weights, and others, in one parallel region. `layers` gives
     /// weights and first column.
+    ///
+    /// - Parameter x: rows in the order of `order`, or one row for all.
     private func grouped(
         _ x: Tensor, _ order: ExpertOrder, width: Int, beside others: [Product],
-        _ layers: (Int) -> [(Linear, column: Int)]
+        _ layers: (ExpertFactors, _ part: (Factor, _ column: Int) -> Void) -> Void
     ) -> (Tensor, [Tensor]) {
         var side: [Tensor] = []
-        let grouped = unsafe Tensor(shape: [x.rowCount, width]) { output in
+        let step = x.rowCount == 1 ? 0 : x.width
+        let grouped = unsafe Tensor(shape: [order.tokens.count, width]) { output in
             unsafe x.values.withUnsafeBufferPointer { input in
                 var parts: [RegionPart] = []
+                parts.reserveCapacity(2 * order.runs.count)
                 for (expert, rows) in order.runs {
-                    for (linear, column) in layers(expert) {
-                        guard let input = input.baseAddress else { continue }
+                    layers(factors[expert - owned.lowerBound]) { factor, column in
+                        guard let input = input.baseAddress else { return }
                         unsafe parts.append(
                             RegionPart(
-                                linear, x: input + rows.lowerBound * x.width, tokens: rows.count,
+                                factor, x: input + rows.lowerBound * step, tokens: rows.count,
                                 y: output + rows.lowerBound * width + column, yStride: width))
                     }
                 }
-                side = products(others, beside: parts)
+                side = others.isEmpty ? [] : products(others, beside: parts)
+                if others.isEmpty { runRegion(parts, compute) }
             }
         }
         return (grouped, side)
@@ -160,6 +176,19 @@ public struct MixtureOfExperts: Sendable {
                 }
             }
         }
+    }
+}
+
+/// The weights of an expert, as products take them.
+private struct ExpertFactors: Sendable {
+    let gate: Factor
+    let up: Factor
+    let down: Factor
+
+    init(_ expert: GatedMLP) {
+        gate = Factor(expert.gate)
+        up = Factor(expert.up)
+        down = Factor(expert.down)
     }
 }
 
