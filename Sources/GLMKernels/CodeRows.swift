@@ -9,7 +9,7 @@ private func narrowCodes(_ job: vector_product, from first: Int) {
     let quarter = (job.rows &+ 3) / 4
     var row = first
     while row < quarter {
-        let w = FourRows(job, row, step: quarter, 1, jumps: true)
+        let w = FourRows(job, row, step: quarter, 1)
         var sums = FourSums()
         var k = 0
         while k < whole {
@@ -71,6 +71,8 @@ private struct RowPairs {
     let whole: Int
     /// Where in a stream the line asked for first lies, how far on the second, and bytes asked for a byte worked on.
     private let ahead, second, speed: Int
+    /// From this row of a stream on, what is asked for lies behind the job.
+    private let border: Int
     /// Where in a row what follows belongs to other rows, and how many bytes on these lie.
     let turn, skip: Int
 
@@ -84,6 +86,7 @@ private struct RowPairs {
         let isDense = stride == job.columns
         ahead = isLong ? codeDistance / 2 : ((codeDistance &- 1) / (2 &* stride) &+ 1) &* 2 &* stride
         (second, speed) = isDense && !isLong ? (64, 128) : (stride, 64)
+        border = step &- 1 &- ahead / stride
         turn = isLong ? (stride &- codeDistance / 2) & ~63 : -1
         skip = stride
     }
@@ -97,7 +100,7 @@ private struct RowPairs {
     /// rows behind the job's.
     @inline(__always)
     func distance(_ job: vector_product, _ row: Int) -> Int {
-        ahead &+ (row &+ 1 &+ ahead / job.row_bytes >= step ? 3 &* apart : 0)
+        ahead &+ (row >= border ? job.distanceToNext &+ (job.rows &- step) &* job.row_bytes : 0)
     }
 }
 

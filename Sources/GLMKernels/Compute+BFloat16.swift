@@ -5,7 +5,7 @@ extension Compute {
         if paired.count < groups.count {
             let others = groups.filter { !$0.isPaired }
             float32Product(others)
-            cut(others, extent: { $0.rows }, unit: 4) { index, rows, _ in roundOutputs(others[index], rows: rows) }
+            cut(others, extent: { $0.rows }, unit: 4) { index, rows, _, _ in roundOutputs(others[index], rows: rows) }
         }
         if !paired.isEmpty { pairProduct(paired) }
     }
@@ -31,7 +31,7 @@ extension Compute {
                     groups[group].x, stride: groups[group].xStride, tile: tokens[group].tile(tile),
                     into: tokens[group])
             }
-            cut(groups, extent: { $0.rows }, unit: 4) { index, rows, _ in
+            cut(groups, extent: { $0.rows }, unit: 4) { index, rows, _, _ in
                 kernels.pairProduct(
                     groups[index].weight, rows: rows, tokens[index], y: groups[index].y,
                     yStride: groups[index].yStride)

@@ -31,8 +31,11 @@ struct PieceSize {
 
 extension Compute {
     /// Cuts every group into pieces of whole units and hands them out.
+    ///
+    /// - Parameter body: receives the group, the piece of it, memory, and the group of the next piece if that is
+    ///   another.
     func cut(
-        _ groups: [ProductGroup], extent: (WeightView) -> Int, unit: Int, _ body: (Int, Range<Int>, Scratch) -> Void
+        _ groups: [ProductGroup], extent: (WeightView) -> Int, unit: Int, _ body: (Int, Range<Int>, Scratch, _ next: Int?) -> Void
     ) {
         var pieces: [(group: Int, range: Range<Int>)] = []
         pieces.reserveCapacity(64)
@@ -48,7 +51,11 @@ extension Compute {
             }
         }
         pieces.withUnsafeBufferPointer { pieces in
-            pool.parallel(pieces.count) { body(pieces[$0].group, pieces[$0].range, $1) }
+            pool.parallel(pieces.count) { index, scratch in
+                let piece = pieces[index]
+                let next = index + 1 < pieces.count && pieces[index + 1].group != piece.group ? pieces[index + 1].group : nil
+                body(piece.group, piece.range, scratch, next)
+            }
         }
     }
 }

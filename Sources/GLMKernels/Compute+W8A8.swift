@@ -31,7 +31,7 @@ extension Compute {
                     groups[group].x, stride: groups[group].xStride, tile: tokens[group].tile(tile),
                     into: tokens[group])
             }
-            cut(groups, extent: { $0.rows }, unit: 4) { index, rows, _ in
+            cut(groups, extent: { $0.rows }, unit: 4) { index, rows, _, _ in
                 kernels.scaledProduct(
                     groups[index].weight, rows: rows, tokens[index], y: groups[index].y,
                     yStride: groups[index].yStride)

@@ -104,14 +104,14 @@ public final class Compute: Sendable {
     }
 
     private func run(_ groups: [ProductGroup], _ packed: PackedGroups) {
-        cut(groups, extent: { $0.rows }, unit: 4) { index, rows, scratch in
+        cut(groups, extent: { $0.rows }, unit: 4) { index, rows, scratch, next in
             let group = groups[index]
             if let tokens = packed.tokens(index, groups) {
                 kernels.product(group.weight, rows: rows, tokens, y: group.y, yStride: group.yStride, scratch: scratch)
             } else {
                 kernels.product(
                     group.weight, rows: rows, x: group.x, tokens: group.tokens, xStride: group.xStride,
-                    y: group.y, yStride: group.yStride, scratch: scratch)
+                    y: group.y, yStride: group.yStride, scratch: scratch, next: next.map { groups[$0].weight.base })
             }
         }
     }
@@ -119,11 +119,11 @@ public final class Compute: Sendable {
     /// All groups in one parallel region, cut along weight columns.
     public func transposedProduct(_ groups: [ProductGroup]) {
         profile?.add(groups.reduce(.none) { $0 + $1.work })
-        cut(groups, extent: { $0.columns }, unit: 64) { index, columns, _ in
+        cut(groups, extent: { $0.columns }, unit: 64) { index, columns, _, next in
             let group = groups[index]
             kernels.transposedProduct(
                 group.weight, columns: columns, x: group.x, tokens: group.tokens, xStride: group.xStride,
-                y: group.y, yStride: group.yStride)
+                y: group.y, yStride: group.yStride, next: next.map { groups[$0].weight.base })
         }
     }
 }

@@ -13,11 +13,13 @@ extension Kernels {
     ///
     /// One token streams the weights by. More tokens are packed and run in tiles against weights as they are
     /// stored, or against strips of decoded ones (many tokens by FP8, rows that are not whole lines); a call
-    /// allocates up to some hundred kilobytes of scratch for that, so rows should come in dozens.
+    /// takes up to some hundred kilobytes of scratch for that, so rows should come in dozens.
+    /// - Parameter next: weights that the thread will probably read then.
     /// - Precondition: `rows` lies in the matrix; x is `[tokens, w.columns]` with row stride `xStride`.
     public func product(
         _ w: WeightView, rows: Range<Int>, x: UnsafePointer<Float>, tokens: Int, xStride: Int,
-        y: UnsafeMutablePointer<Float>, yStride: Int, scratch: Scratch = Scratch()
+        y: UnsafeMutablePointer<Float>, yStride: Int, scratch: Scratch = Scratch(),
+        next: UnsafeRawPointer? = nil
     ) {
         precondition(rows.lowerBound >= 0 && rows.upperBound <= w.rows, "rows \(rows) of \(w.rows)")
         if rows.isEmpty || tokens <= 0 { return }
@@ -27,7 +29,7 @@ extension Kernels {
             }
             return
         }
-        if tokens == 1 { return vectorProduct(w, rows: rows, x: x, y: y, scratch) }
+        if tokens == 1 { return vectorProduct(w, rows: rows, x: x, y: y, scratch, next) }
         scratch.withFloats(PackedTokens.floats(tokens: min(tokens, blockLimit), for: w)) { base in
             for start in stride(from: 0, to: tokens, by: blockLimit) {
                 let packed = PackedTokens(base: base, tokens: min(blockLimit, tokens - start), for: w)
@@ -84,12 +86,13 @@ extension Kernels {
     /// One token.
     private func vectorProduct(
         _ w: WeightView, rows: Range<Int>, x: UnsafePointer<Float>, y: UnsafeMutablePointer<Float>,
-        _ scratch: Scratch
+        _ scratch: Scratch, _ next: UnsafeRawPointer?
     ) {
         let rowBytes = w.rowStride * w.format.size
         var job = vector_product(
             weights: w.base + rows.lowerBound * rowBytes, row_bytes: rowBytes, rows: rows.count,
-            columns: w.columns, scales: nil, block: 1, phase: 0, x: x, y: y + rows.lowerBound)
+            columns: w.columns, scales: nil, block: 1, phase: 0, x: x, y: y + rows.lowerBound,
+            next: next)
         guard let scales = w.scales else { return vectorProduct(w.format, &job) }
         let floats = PackedTokens.floats(tokens: 1, for: w)
         scratch.withFloats(2 * floats) { base in
@@ -101,6 +104,7 @@ extension Kernels {
                     into: base + floats)
                 job.weights = w.base + part.lowerBound * rowBytes
                 job.rows = part.count
+                job.next = part.upperBound == rows.upperBound ? next : nil
                 job.x = UnsafePointer(base + floats)
                 job.y = y + part.lowerBound
                 vectorProduct(w.format, &job)

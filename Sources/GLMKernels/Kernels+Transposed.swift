@@ -12,10 +12,11 @@ extension Kernels {
     /// y[t, c] = Σ_r x[t, r] · w[r, c] for c in `columns` and all tokens, r ascending; goes to `y[t * yStride
     /// + c]`.
     ///
+    /// - Parameter next: weights that the thread will probably read then.
     /// - Precondition: `columns` lies in the matrix; x is `[tokens, w.rows]` with row stride `xStride`.
     public func transposedProduct(
         _ w: WeightView, columns: Range<Int>, x: UnsafePointer<Float>, tokens: Int, xStride: Int,
-        y: UnsafeMutablePointer<Float>, yStride: Int
+        y: UnsafeMutablePointer<Float>, yStride: Int, next: UnsafeRawPointer? = nil
     ) {
         precondition(
             columns.lowerBound >= 0 && columns.upperBound <= w.columns, "columns \(columns) of \(w.columns)")
@@ -23,7 +24,9 @@ extension Kernels {
         let part = w.columns(columns)
         if tokens <= streamedTokens && (part.scales?.hasWholeGroups ?? true) {
             for t in 0..<tokens {
-                transposedVector(part, x: x + t * xStride, y: y + t * yStride + columns.lowerBound)
+                transposedVector(
+                    part, x: x + t * xStride, y: y + t * yStride + columns.lowerBound,
+                    next: t + 1 < tokens ? part.base : next)
             }
             return
         }
@@ -87,16 +90,19 @@ extension Kernels {
 
     /// One token: y is cleared, then the rows stream by in fours; FP8 rows go in stretches that share their
     /// scales.
-    private func transposedVector(_ w: WeightView, x: UnsafePointer<Float>, y: UnsafeMutablePointer<Float>) {
+    private func transposedVector(
+        _ w: WeightView, x: UnsafePointer<Float>, y: UnsafeMutablePointer<Float>, next: UnsafeRawPointer?
+    ) {
         y.update(repeating: 0, count: w.columns)
         var job = vector_product(
             weights: w.base, row_bytes: w.rowStride * w.format.size, rows: w.rows, columns: w.columns,
-            scales: nil, block: 1, phase: 0, x: x, y: y)
+            scales: nil, block: 1, phase: 0, x: x, y: y, next: next)
         guard let scales = w.scales else { return transposedVector(w.format, &job) }
         for part in scales.stretches(of: 0..<w.rows) {
             job.weights = w.base + part.lowerBound * job.row_bytes
             job.rows = part.count
             job.x = x + part.lowerBound
+            job.next = part.upperBound == w.rows ? next : nil
             scales.fill(&job, row: part.lowerBound, column: 0)
             transposedVector(w.format, &job)
         }

@@ -4,7 +4,7 @@ import CVector
 // lanes per output.
 
 /// Bytes that prefetching runs ahead in each of four streams.
-private let prefetchDistance = 1024
+private let prefetchDistance = 2048
 /// The same where the four rows are neighbours and make one stream.
 private let singleStreamDistance = 8192
 
@@ -18,15 +18,20 @@ struct FourRows {
     private let turn: Int
     private let skip: Int
 
-    /// Rows `row`, `row + step`, `row + 2 · step` and `row + 3 · step`. With `jumps`, what is asked for behind
-    /// row `step - 1` lies where the rows after the job's begin.
+    private let neighbourDistance: Int
+
+    /// Rows `row`, `row + step`, `row + 2 · step` and `row + 3 · step`. What is asked for behind the last of them lies
+    /// where the rows after the job's begin.
     @inline(__always)
-    init(_ job: vector_product, _ row: Int, step: Int, _ size: Int, jumps: Bool = false) {
+    init(_ job: vector_product, _ row: Int, step: Int, _ size: Int) {
         let last = job.rows &- 1
         let stride = job.row_bytes
         let length = job.columns &* size
         let ahead = max(1, prefetchDistance / max(1, length))
-        let jump = jumps && row &+ ahead >= step ? 3 &* step &* stride : 0
+        let jump = row &+ ahead >= step ? job.distanceToNext &+ (job.rows &- step) &* stride : 0
+        let left = (job.rows &- row) &* stride
+        neighbourDistance =
+            singleStreamDistance &+ (singleStreamDistance >= left ? job.distanceToNext : 0)
         a = job.weights + row &* stride
         b = job.weights + min(row &+ step, last) &* stride
         c = job.weights + min(row &+ 2 &* step, last) &* stride
@@ -50,11 +55,17 @@ struct FourRows {
     /// The same for four neighbours whose rows follow one another.
     @inline(__always)
     func prefetchNeighbours(_ offset: Int) {
-        prefetch_once(a + (offset &+ singleStreamDistance))
-        prefetch_once(b + (offset &+ singleStreamDistance))
-        prefetch_once(c + (offset &+ singleStreamDistance))
-        prefetch_once(d + (offset &+ singleStreamDistance))
+        prefetch_once(a + (offset &+ neighbourDistance))
+        prefetch_once(b + (offset &+ neighbourDistance))
+        prefetch_once(c + (offset &+ neighbourDistance))
+        prefetch_once(d + (offset &+ neighbourDistance))
     }
+}
+
+extension vector_product {
+    /// Bytes from the end of the rows to what is read next; 0 for what lies behind them.
+    @inline(__always)
+    var distanceToNext: Int { next.map { $0 - (weights + rows &* row_bytes) } ?? 0 }
 }
 
 /// Accumulators of four outputs.

@@ -36,6 +36,7 @@ typedef struct {
     long block, phase;
     const float *x;
     float *y;
+    const void *_Nullable next; // weights that are probably read behind these, to be asked for in time
 } vector_product;
 #define VECTOR_PRODUCT(name) KERNEL(name, (const vector_product *job), (job))
 VECTOR_PRODUCT(product_f32)
