@@ -60,12 +60,12 @@ private struct Quad {
     @inline(__always)
     func prefetchAfter(_ distance: Int, _ streams: Int32) {
         if streams < 2 {
-            prefetch(a + distance)
-            prefetch(b + distance)
+            prefetch_once(a + distance)
+            prefetch_once(b + distance)
         }
         if streams & 1 == 0 {
-            prefetch(c + distance)
-            prefetch(d + distance)
+            prefetch_once(c + distance)
+            prefetch_once(d + distance)
         }
     }
 

@@ -1,7 +1,7 @@
 import CVector
 
 /// Bytes that prefetching runs ahead in each of four streams.
-private let streamDistance = 1024
+private let streamDistance = 2048
 /// The same, at least, where four neighbouring rows are read side by side.
 private let neighbourDistance = 16384
 /// Rows of more bytes than this are streams of their own.
