@@ -77,13 +77,12 @@ public struct MixtureOfExperts: Sendable {
         let routing = router.route(first[0])
         trace?(.routing(layer: layer, logits: first[0], routing))
         compute.finished(.gate, layer: layer)
-        if routing.tokenCount == 1 {
-            compute.readsNext(reads(routing) { [MemoryStretch($0.gate.view), MemoryStretch($0.up.view)] }, rows: 1)
-        }
         let order = ExpertOrder(routing, experts: router.expertCount, owned: owned)
+        compute.readsNext(
+            reads(order, ofTokens: x.rowCount) { [MemoryStretch($0.gate.view), MemoryStretch($0.up.view)] }, rows: x.rowCount)
         let common = compute.siluMultiply(first[1])
         let (chosen, always) = runExperts(
-            x, order, routing, shared: Product(shared.down, of: common), following: following)
+            x, order, shared: Product(shared.down, of: common), following: following)
         compute.finished(.experts, layer: layer)
         defer { compute.finished(.combine, layer: layer) }
         return combine(chosen, order, routing: routing, shared: always)
@@ -91,11 +90,11 @@ public struct MixtureOfExperts: Sendable {
 
     /// All chosen experts on their tokens: `[pairs, hidden]`, sorted by expert; and the shared one's last product.
     private func runExperts(
-        _ x: Tensor, _ order: ExpertOrder, _ routing: Routing, shared: Product, following: ReadingOrder
+        _ x: Tensor, _ order: ExpertOrder, shared: Product, following: ReadingOrder
     ) -> (Tensor, Tensor) {
         // All experts read the only row where it lies.
         let inputs = x.rowCount == 1 ? x : compute.rows(of: x, at: order.tokens)
-        if routing.tokenCount == 1 { compute.willRead(reads(routing) { [MemoryStretch($0.down.view)] }, rows: 1) }
+        compute.willRead(reads(order, ofTokens: x.rowCount) { [MemoryStretch($0.down.view)] }, rows: x.rowCount)
         let width = experts.first?.intermediate ?? 0
         var gateUp = Tensor(zeros: [0, 2 * width])
         if !order.runs.isEmpty {
@@ -104,7 +103,7 @@ public struct MixtureOfExperts: Sendable {
                 part(expert.up, width)
             }.0
         }
-        compute.willRead(following, rows: routing.tokenCount)
+        compute.willRead(following, rows: x.rowCount)
         let (chosen, common) = grouped(
             compute.siluMultiply(gateUp), order, width: x.width, beside: [shared]
         ) { expert, part in part(expert.down, 0) }
@@ -112,13 +111,15 @@ public struct MixtureOfExperts: Sendable {
     }
 
     /// Some weights of the chosen experts.
-    private func reads(_ routing: Routing, _ weights: (ExpertFactors) -> ReadingOrder) -> ReadingOrder {
-        var order: ReadingOrder = []
-        order.reserveCapacity(2 * routing.experts.count)
-        for expert in routing.experts where owned.contains(Int(expert)) {
-            order += weights(factors[Int(expert) - owned.lowerBound])
-        }
-        return order
+    private func reads(
+        _ order: ExpertOrder, ofTokens tokens: Int, _ weights: (ExpertFactors) -> ReadingOrder
+    ) -> ReadingOrder {
+        // With more tokens the experts' rows are gathered meanwhile: threads have no time, and experts are many.
+        guard tokens == 1 else { return [] }
+        var reads: ReadingOrder = []
+        reads.reserveCapacity(2 * order.runs.count)
+        for run in order.runs { reads += weights(factors[run.expert - owned.lowerBound]) }
+        return reads
     }
 
     /// Products of each expert's rows with its weights, and others, in one parallel region. `layers` gives
