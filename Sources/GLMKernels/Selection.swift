@@ -1,3 +1,5 @@
+import CVector
+
 /// Picks the `k` largest of `count` scores and writes their positions in ascending order; returns how many,
 /// min(k, count).
 ///
@@ -29,6 +31,112 @@ public func selectLargest(
         }
         for i in 0..<taken { output[i] = Int32(truncatingIfNeeded: base[i]) }
         return taken
+    }
+}
+
+/// What `limit` must be for exactly the `k` largest keys to lie above it, or k − `ties` of them where `ties` of those
+/// that equal it belong to the largest too. Bit by bit from the highest, counting the keys that lie above; ends as soon
+/// as a count is right.
+@inline(__always)
+private func limitOfLargest(_ keys: UnsafePointer<Int32>, _ count: Int, _ k: Int) -> (limit: Int32, ties: Int) {
+    var prefix: UInt32 = 0
+    var above = 0
+    var bit: UInt32 = 1 &<< 31
+    while bit != 0 {
+        let limit = Int32(bitPattern: (prefix | bit) ^ 0x8000_0000) &- 1
+        let found = countAbove(limit, keys, count)
+        if found == k { return (limit, 0) }
+        if found > k { prefix |= bit } else { above = found }
+        bit &>>= 1
+    }
+    return (Int32(bitPattern: prefix ^ 0x8000_0000), k &- above)
+}
+
+/// How many of `count` keys, whole 64, are larger than `limit`.
+@inline(__always)
+private func countAbove(_ limit: Int32, _ keys: UnsafePointer<Int32>, _ count: Int) -> Int {
+    let limit = i32x16_all(limit)
+    var a = i32x16_all(0), b = a, c = a, d = a
+    var i = 0
+    while i < count {
+        a = i32x16_count_above(a, i32x16_load(keys + i), limit)
+        b = i32x16_count_above(b, i32x16_load(keys + (i &+ 16)), limit)
+        c = i32x16_count_above(c, i32x16_load(keys + (i &+ 32)), limit)
+        d = i32x16_count_above(d, i32x16_load(keys + (i &+ 48)), limit)
+        i &+= 64
+    }
+    return Int(i32x16_total(a)) &+ Int(i32x16_total(b)) &+ Int(i32x16_total(c)) &+ Int(i32x16_total(d))
+}
+
+@c @implementation
+func select_largest_baseline(
+    _ scores: UnsafePointer<Float>, _ count: Int, _ k: Int, _ keys: UnsafeMutablePointer<Int32>,
+    _ output: UnsafeMutablePointer<Int32>
+) {
+    let whole = count & ~15
+    var i = 0
+    while i < whole {
+        i32x16_store(keys + i, f32x16_order(f32x16_load(scores + i)))
+        i &+= 16
+    }
+    let padded = (count &+ 63) & ~63
+    while i < padded {
+        i32x16_store(keys + i, i32x16_all(.min))
+        i &+= 16
+    }
+    if whole < count {
+        var rest = f32x16_order(f32x16_load_first(scores + whole, count &- whole))
+        withUnsafeBytes(of: &rest) { bytes in
+            var lane = 0
+            while lane < count &- whole {
+                keys[whole &+ lane] = bytes.loadUnaligned(fromByteOffset: lane &* 4, as: Int32.self)
+                lane &+= 1
+            }
+        }
+    }
+    let (limit, tied) = limitOfLargest(keys, padded, k)
+    // Written without a branch: every position, kept or not, where the next kept one belongs.
+    var ties = tied
+    var taken = 0
+    i = 0
+    while taken < k {
+        let key = keys[i]
+        let tie = (key == limit ? 1 : 0) & (ties > 0 ? 1 : 0)
+        output[taken] = Int32(truncatingIfNeeded: i)
+        taken &+= (key > limit ? 1 : 0) | tie
+        ties &-= tie
+        i &+= 1
+    }
+}
+
+extension Kernels {
+    /// The same as `selectLargest`, whose radix sort is its plain twin: counts the keys above a limit, 16 at a time, and
+    /// finds the limit bit by bit.
+    @discardableResult
+    public func selectLargest(
+        _ scores: UnsafePointer<Float>, count: Int, k: Int, into output: UnsafeMutablePointer<Int32>,
+        scratch: Scratch = Scratch()
+    ) -> Int {
+        precondition(count >= 0 && count <= Int(Int32.max) && k >= 0, "\(k) of \(count)")
+        if k >= count || k == 0 { return GLMKernels.selectLargest(scores, count: count, k: k, into: output) }
+        scratch.withFloats((count + 63) / 64 * 64) { floats in
+            floats.withMemoryRebound(to: Int32.self, capacity: (count + 63) / 64 * 64) { keys in
+                runSelection(scores, count, k, keys, output)
+            }
+        }
+        return k
+    }
+
+    @inline(never)
+    private func runSelection(
+        _ scores: UnsafePointer<Float>, _ count: Int, _ k: Int, _ keys: UnsafeMutablePointer<Int32>,
+        _ output: UnsafeMutablePointer<Int32>
+    ) {
+        switch level {
+        case .avx512: select_largest_avx512(scores, count, k, keys, output)
+        case .avx2: select_largest_avx2(scores, count, k, keys, output)
+        case .baseline: select_largest_baseline(scores, count, k, keys, output)
+        }
     }
 }
 

@@ -11,7 +11,7 @@ public struct IndexScoring: Sendable {
     let compute: Compute
 
     /// Keys scored as one piece of work.
-    private static let keysPerBlock = 512
+    private static let keysPerBlock = 128
     /// Scores held at once; a long prefill is scored a few rows at a time.
     private static let scoresPerRound = 1 << 22
 
@@ -113,12 +113,13 @@ public struct IndexScoring: Sendable {
             unsafe score(
                 round, offsets: offsets, queries: queries, headWeights: headWeights, keys: keys, into: scores)
             unsafe selection.fill { positions, bounds in
-                compute.pool.parallel(round.count) { index in
+                compute.pool.parallel(round.count) { index, scratch in
                     let row = round[index]
                     let (from, target) = unsafe (scores + offsets[index], positions + bounds[row])
                     let branch = keys.branch(ofRow: row)
                     unsafe branch?.gather(from)
-                    let count = unsafe selectLargest(from, count: keys.visible[row], k: topK, into: target)
+                    let count = unsafe compute.kernels.selectLargest(
+                        from, count: keys.visible[row], k: topK, into: target, scratch: scratch)
                     unsafe branch?.restore(target, count: count)
                 }
             }
@@ -177,7 +178,7 @@ public struct IndexScoring: Sendable {
                         unsafe compute.kernels.indexScores(
                             query: query + row * heads * dimension, headWeights: weight + row * heads,
                             heads: heads, scale: scale,
-                            keys: KeyColumns(pages: pages, row: keys.row, count: range.upperBound),
+                            keys: KeyColumns(pages: pages, row: keys.row, count: keys.extent(ofRow: row)),
                             range: range, output: scores + offsets[index])
                     }
                 }

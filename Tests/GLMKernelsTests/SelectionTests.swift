@@ -15,6 +15,11 @@ private func select(_ scores: [Float], _ k: Int) -> [Int32] {
     var output = [Int32](repeating: -7, count: min(k, scores.count) + 1)
     let taken = selectLargest(scores, count: scores.count, k: k, into: &output)
     #expect(output.last == -7 || taken == output.count, "writes past its output")
+    for level in InstructionSet.available {
+        var same = [Int32](repeating: -7, count: min(k, scores.count) + 1)
+        let count = Kernels.table(level).selectLargest(scores, count: scores.count, k: k, into: &same)
+        #expect(count == taken && same == output, "\(level) selects other positions")
+    }
     return Array(output.prefix(taken))
 }
 

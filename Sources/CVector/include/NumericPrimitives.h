@@ -47,6 +47,21 @@ PRIMITIVE f32x16 f32x16_add_pairs(f32x16 sum, i32x16 w, i32x16 x) {
     sum = (f32x16)(w & high) * (f32x16)(x & high) + sum;
     return (f32x16)(w << 16) * (f32x16)(x << 16) + sum;
 }
+// Integers that order like floats: NaN below all, zeros of both signs equal.
+PRIMITIVE i32x16 f32x16_order(f32x16 v) {
+    i32x16 bits = (i32x16)(v + 0.0f);
+    return v == v ? bits ^ ((bits >> 31) & 0x7fffffff) : (i32x16)(int32_t)0x80000000;
+}
+// `counts`, one more where v > limit.
+PRIMITIVE i32x16 i32x16_count_above(i32x16 counts, i32x16 v, i32x16 limit) { return counts - (v > limit); }
+PRIMITIVE int32_t i32x16_total(i32x16 v) {
+    typedef int32_t i32x8 __attribute__((ext_vector_type(8)));
+    typedef int32_t i32x4 __attribute__((ext_vector_type(4)));
+    i32x8 a = v.lo + v.hi;
+    i32x4 b = a.lo + a.hi;
+    return (b.x + b.z) + (b.y + b.w);
+}
+PRIMITIVE void i32x16_store(void *p, i32x16 v) { memcpy(p, &v, sizeof v); }
 PRIMITIVE i32x16 i32x16_load(const void *p) { i32x16 v; memcpy(&v, p, sizeof v); return v; }
 PRIMITIVE void add_bf16_row(void *sum, const void *w, i32x16 x) {
     f32x16_store(sum, f32x16_add_pairs(f32x16_load(sum), i32x16_load(w), x));

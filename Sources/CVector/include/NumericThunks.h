@@ -33,6 +33,11 @@ typedef struct {
 } scaled_vector;
 TILE_KERNEL(scaled_vector_rows, (const scaled_vector *job), (job))
 
+// The k largest of `count` scores, 0 < k < count: their positions, ascending, at `output`. `keys` has room for `count`
+// integers, rounded up to whole 64.
+KERNEL(select_largest, (const float *scores, long count, long k, int32_t *keys, int32_t *output),
+       (scores, count, k, keys, output))
+
 // x rounded to BF16, in place.
 KERNEL(round_bf16, (float *x, long count), (x, count))
 // `tokens` rows of x, `count` long, as BF16 codes in groups of 32 that lie `group_stride` bytes apart, those of
