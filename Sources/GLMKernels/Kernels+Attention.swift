@@ -23,16 +23,49 @@ extension Kernels {
         precondition(latentWidth <= width && width <= keys.width, "\(latentWidth) ≤ \(width) ≤ \(keys.width)")
         if heads <= 0 { return }
         if keys.count == 0 { return output.update(repeating: 0, count: heads * latentWidth) }
-        withUnsafeTemporaryAllocation(of: UnsafePointer<Float>.self, capacity: blockKeys) { rows in
-            guard let rows = rows.baseAddress else { return }
-            let block = RowBlock(keys: keys, rows: rows)
-            dots(query, heads: heads, width: width, block, output: scratch)
-            for h in 0..<heads { softmax(scratch + h * keys.count, scale: scale, count: keys.count) }
-            weightedSum(scratch, heads: heads, latentWidth: latentWidth, block, output: output)
+        attentionScores(
+            query: query, heads: heads, width: width, keys: keys, range: 0..<keys.count, output: scratch)
+        for h in 0..<heads { softmax(scratch + h * keys.count, scale: scale, count: keys.count) }
+        attendedColumns(
+            0..<latentWidth, weights: scratch, heads: heads, latentWidth: latentWidth, keys: keys,
+            output: output)
+    }
+
+    /// The first step of `attend` for some of the gathered rows: output[h, j] = q_h · key_j for j in `range`, row
+    /// stride `keys.count`.
+    public func attentionScores(
+        query: UnsafePointer<Float>, heads: Int, width: Int, keys: KeyRows, range: Range<Int>,
+        output: UnsafeMutablePointer<Float>
+    ) {
+        precondition(
+            range.lowerBound >= 0 && range.upperBound <= keys.count && width <= keys.width,
+            "rows \(range) of \(keys.count)")
+        withRowBlock(keys, range) { dots(query, heads: heads, width: width, $0, output: output) }
+    }
+
+    /// The last step of `attend` for some columns of the values: output[h, c] = Σ_j weights[h, j] · key_j[c], j
+    /// ascending, for c in `columns`.
+    /// - Precondition: `columns` begins with a whole 64, and ends with one or with the last.
+    public func attendedColumns(
+        _ columns: Range<Int>, weights: UnsafePointer<Float>, heads: Int, latentWidth: Int, keys: KeyRows,
+        output: UnsafeMutablePointer<Float>
+    ) {
+        precondition(
+            columns.lowerBound % tileColumns == 0
+                && (columns.upperBound % tileColumns == 0 || columns.upperBound == latentWidth),
+            "columns \(columns) of \(latentWidth)")
+        withRowBlock(keys, 0..<keys.count) {
+            weightedSum(weights, heads: heads, columns, latentWidth: latentWidth, $0, output: output)
         }
     }
 
-    /// output[h, j] = q_h · key_j, row stride `keys.count`.
+    private func withRowBlock(_ keys: KeyRows, _ range: Range<Int>, _ body: (RowBlock) -> Void) {
+        withUnsafeTemporaryAllocation(of: UnsafePointer<Float>.self, capacity: blockKeys) { rows in
+            guard let rows = rows.baseAddress else { return }
+            body(RowBlock(keys: keys, range: range, rows: rows))
+        }
+    }
+
     private func dots(
         _ query: UnsafePointer<Float>, heads: Int, width: Int, _ block: RowBlock,
         output: UnsafeMutablePointer<Float>
@@ -41,11 +74,13 @@ extension Kernels {
         withUnsafeTemporaryAllocation(byteCount: (4 + heads) * 64, alignment: 64) { buffer in
             guard let tails = buffer.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
             if tail > 0 { packTokens(query + groups * 16, width, heads, tail, tails + 64, heads * 16) }
-            for start in stride(from: 0, to: block.keys.count, by: blockKeys) {
+            for start in stride(from: block.range.lowerBound, to: block.range.upperBound, by: blockKeys) {
                 let count = block.gather(start)
                 forEachHeadTile(heads) { first, tileHeads in
                     for quad in stride(from: 0, to: count, by: 4) {
-                        if start == 0 && first == 0 { block.prefetch(quad + 4..<quad + 8, width: width) }
+                        if start == block.range.lowerBound && first == 0 {
+                            block.prefetch(start + quad + 4..<start + quad + 8, width: width)
+                        }
                         let share = first * 4 / heads..<(first + tileHeads) * 4 / heads
                         let next = start + blockKeys + quad
                         block.prefetch(next + share.lowerBound..<next + share.upperBound, width: width)
@@ -85,15 +120,14 @@ extension Kernels {
         }
     }
 
-    /// output[h, c] = Σ_j weights[h, j] · key_j[c], j ascending.
     private func weightedSum(
-        _ weights: UnsafePointer<Float>, heads: Int, latentWidth: Int, _ block: RowBlock,
+        _ weights: UnsafePointer<Float>, heads: Int, _ columns: Range<Int>, latentWidth: Int, _ block: RowBlock,
         output: UnsafeMutablePointer<Float>
     ) {
-        let whole = latentWidth / tileColumns * tileColumns, stride = block.keys.count
+        let whole = columns.upperBound / tileColumns * tileColumns, stride = block.keys.count
         for start in Swift.stride(from: 0, to: stride, by: blockKeys) {
             let count = block.gather(start)
-            for column in Swift.stride(from: 0, to: whole, by: tileColumns) {
+            for column in Swift.stride(from: columns.lowerBound, to: whole, by: tileColumns) {
                 forEachHeadTile(heads) { first, tileHeads in
                     var job = value_tile(
                         rows: UnsafePointer(block.rows), column: column, count: count,
@@ -103,7 +137,7 @@ extension Kernels {
                     runValueTile(&job, heads: tileHeads)
                 }
             }
-            if whole < latentWidth {
+            if whole < columns.upperBound {
                 sumEdge(
                     weights + start, heads: heads, whole..<latentWidth, block, count: count,
                     isFirst: start == 0, output: output)
@@ -141,11 +175,13 @@ extension Kernels {
 /// Where the gathered rows of one block lie.
 private struct RowBlock {
     let keys: KeyRows
+    /// Which of the gathered rows.
+    let range: Range<Int>
     let rows: UnsafeMutablePointer<UnsafePointer<Float>>
 
     /// Finds the rows from `start` on, a block of them at most; how many there are.
     func gather(_ start: Int) -> Int {
-        let count = min(blockKeys, keys.count - start)
+        let count = min(blockKeys, range.upperBound - start)
         for index in 0..<count { rows[index] = keys.row(start + index) }
         return count
     }
@@ -163,7 +199,7 @@ private struct RowBlock {
     /// Asks for rows that will be read: gathered rows lie anywhere. While a block is worked on, each of its
     /// tiles asks for a part of the next one.
     func prefetch(_ range: Range<Int>, width: Int) {
-        for index in range.lowerBound..<max(range.lowerBound, min(range.upperBound, keys.count)) {
+        for index in range.lowerBound..<max(range.lowerBound, min(range.upperBound, self.range.upperBound)) {
             let row = UnsafeRawPointer(keys.row(index))
             for line in Swift.stride(from: 0, to: width * 4, by: 64) { CVector.prefetch(row + line) }
         }

@@ -65,6 +65,9 @@ public struct LatentAttention: Sendable {
         precondition(
             queries.values.count == rows * heads * width, "queries \(queries.shape) for \(rows) rows")
         compute.profile?.add(work(keys, cached.row, sequenceOfRow))
+        if rows < compute.pool.threads, cached.row.format == .float32 {
+            return together(queries, over: keys, rows: cached, sequenceOfRow: sequenceOfRow)
+        }
         let parts = headParts(rows: rows)
         return unsafe Tensor(shape: [rows, heads, latentRank]) { attended in
             unsafe queries.values.withUnsafeBufferPointer { queries in
@@ -82,6 +85,69 @@ public struct LatentAttention: Sendable {
                     }
                 }
             }
+        }
+    }
+
+    /// The same for fewer rows than threads, row by row: all threads score, each a part of the keys, and sum, each a part
+    /// of the columns. Every cache row comes from memory once, where threads with heads of their own would each read all.
+    private func together(
+        _ queries: Tensor, over keys: KeySelection, rows cached: CachedRows, sequenceOfRow: [Int]
+    ) -> Tensor {
+        unsafe Tensor(shape: [keys.rowCount, heads, latentRank]) { attended in
+            unsafe queries.values.withUnsafeBufferPointer { queries in
+                guard let query = queries.baseAddress else { return }
+                unsafe keys.withPositions { positions, bounds in
+                    for row in 0..<keys.rowCount {
+                        let chosen =
+                            keys.isDense(row) ? nil : unsafe positions.map { unsafe $0 + bounds[row] }
+                        unsafe cached.withKeys(
+                            ofSequence: sequenceOfRow[row], positions: chosen, range: 0..<keys.count(row),
+                            kernels: compute.kernels
+                        ) { keys, _ in
+                            unsafe attendTogether(
+                                query + row * heads * width, keys, into: attended + row * heads * latentRank)
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    private func attendTogether(
+        _ query: UnsafePointer<Float>, _ keys: KeyRows, into output: UnsafeMutablePointer<Float>
+    ) {
+        guard keys.count > 0 else {
+            return unsafe output.update(repeating: 0, count: heads * latentRank)
+        }
+        let scores = UnsafeMutablePointer<Float>.allocate(capacity: heads * keys.count)
+        defer { unsafe scores.deallocate() }
+        let kernels = compute.kernels
+        forEachPart(of: keys.count, unit: LatentAttention.keyUnit) { range in
+            unsafe kernels.attentionScores(
+                query: query, heads: heads, width: width, keys: keys, range: range, output: scores)
+        }
+        forEachPart(of: heads, unit: 1) { range in
+            for head in range {
+                unsafe kernels.softmax(scores + head * keys.count, scale: scale, count: keys.count)
+            }
+        }
+        forEachPart(of: latentRank, unit: LatentAttention.columnUnit) { range in
+            unsafe kernels.attendedColumns(
+                range, weights: scores, heads: heads, latentWidth: latentRank, keys: keys, output: output)
+        }
+        unsafe compute.store(output, count: heads * latentRank)
+    }
+
+    /// Keys, and columns, that one thread takes at least.
+    private static let keyUnit = 64
+    private static let columnUnit = 64
+
+    /// Cuts 0 ..< `count` into parts of whole units, one for each thread.
+    private func forEachPart(of count: Int, unit: Int, _ body: (Range<Int>) -> Void) {
+        let units = (count + unit - 1) / unit
+        let parts = min(compute.pool.threads, units)
+        compute.pool.parallel(parts) { part in
+            body(min(count, units * part / parts * unit)..<min(count, units * (part + 1) / parts * unit))
         }
     }
 
