@@ -74,13 +74,12 @@ extension Kernels {
         withUnsafeTemporaryAllocation(byteCount: (4 + heads) * 64, alignment: 64) { buffer in
             guard let tails = buffer.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
             if tail > 0 { packTokens(query + groups * 16, width, heads, tail, tails + 64, heads * 16) }
+            // Memory is busy from the beginning on; what is asked for row by row comes in time only later.
+            block.prefetch(block.range.lowerBound..<block.range.lowerBound + blockKeys, width: width)
             for start in stride(from: block.range.lowerBound, to: block.range.upperBound, by: blockKeys) {
                 let count = block.gather(start)
                 forEachHeadTile(heads) { first, tileHeads in
                     for quad in stride(from: 0, to: count, by: 4) {
-                        if start == block.range.lowerBound && first == 0 {
-                            block.prefetch(start + quad + 4..<start + quad + 8, width: width)
-                        }
                         let share = first * 4 / heads..<(first + tileHeads) * 4 / heads
                         let next = start + blockKeys + quad
                         block.prefetch(next + share.lowerBound..<next + share.upperBound, width: width)
