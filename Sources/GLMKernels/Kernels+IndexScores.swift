@@ -113,8 +113,8 @@ private func wideHeads(_ job: index_block, _ first: Int, _ heads: Int, _ scores:
     var query = job.query + first &* job.dim
     let end = query + job.dim, stride = job.dim
     while query < end {
-        if first == 0 { prefetch(next) }
-        if first == (job.heads < 16 ? 0 : 8) { prefetch(next + 16) }
+        if first == 0 { prefetch_near(next) }
+        if first == (job.heads < 16 ? 0 : 8) { prefetch_near(next + 16) }
         next += blockKeys
         let low = f32x16_load(panel), high = f32x16_load(panel + 16)
         s0.add(query, low, high)

@@ -23,6 +23,8 @@ typedef int8_t i8x16 __attribute__((ext_vector_type(16)));
 
 // Memory. Any alignment; `count` (0 to 15) elements at most where named, the rest is zero or left alone.
 PRIMITIVE void prefetch(const void *p) { __builtin_prefetch(p, 0, 1); }
+// Into the nearest cache, for what is read at once.
+PRIMITIVE void prefetch_near(const void *p) { __builtin_prefetch(p, 0, 3); }
 // For what is read once: it does not drive out of the outer caches what is used again.
 PRIMITIVE void prefetch_once(const void *p) { __builtin_prefetch(p, 0, 0); }
 PRIMITIVE float f32_load(const void *p) { float v; memcpy(&v, p, sizeof v); return v; }
