@@ -40,6 +40,9 @@ struct BenchCommand: ParsableCommand {
     @Option(name: [.customShort("r"), .long], help: "Timed runs of each test.")
     var repetitions = 5
 
+    @Flag(name: .long, help: "Time every test once, then every one again: for tests that are compared.")
+    var inTurns = false
+
     @Option(name: [.customShort("o"), .long], help: "md, csv or json.")
     var output = "md"
 
@@ -98,11 +101,19 @@ struct BenchCommand: ParsableCommand {
             let profile = Profile()
             let runner = try loadRunner(
                 directory, threads: threads, devices: shared, profile: profile, probe: probe)
-            for test in grid.tests {
-                let result = runner.run(test, repetitions: grid.repetitions)
-                try Console.output(table.row(result, isFirst: isFirst))
-                isFirst = false
-                phases += named("\(test.name), \(threads) threads", ProfileReport(profile))
+            if inTurns {
+                for result in runner.runInTurns(grid.tests, repetitions: grid.repetitions) {
+                    try Console.output(table.row(result, isFirst: isFirst))
+                    isFirst = false
+                }
+                phases += named("in turns, \(threads) threads", ProfileReport(profile))
+            } else {
+                for test in grid.tests {
+                    let result = runner.run(test, repetitions: grid.repetitions)
+                    try Console.output(table.row(result, isFirst: isFirst))
+                    isFirst = false
+                    phases += named("\(test.name), \(threads) threads", ProfileReport(profile))
+                }
             }
             if devices.areSeveral {
                 let traffic = runner.traffic

@@ -36,6 +36,22 @@ package struct BenchmarkRunner {
             repetitions: (0..<repetitions).map { _ in repetition(test, filled) })
     }
 
+    /// Prepares all of `tests`, then times each once, then each again, so that tests are compared in one state of the
+    /// machine. The caches of all of them are in memory at once; the profile holds all of it together.
+    package func runInTurns(_ tests: [BenchmarkTest], repetitions: Int) -> [BenchmarkResult] {
+        let filled = tests.map(prepare)
+        for (test, caches) in zip(tests, filled) { warmUp(test, caches) }
+        profile.reset()
+        var timed = [[BenchmarkResult.Repetition]](repeating: [], count: tests.count)
+        for _ in 0..<repetitions {
+            for index in tests.indices { timed[index].append(repetition(tests[index], filled[index])) }
+        }
+        return tests.indices.map {
+            BenchmarkResult(
+                test: tests[$0], threads: model.compute.pool.threads, repetitions: timed[$0])
+        }
+    }
+
     /// What the devices that share the model have exchanged so far.
     package var traffic: TrafficReport { TrafficReport(devices: model.deviceReports().map(\.traffic)) }
 
