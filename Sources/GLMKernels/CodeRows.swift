@@ -120,7 +120,7 @@ private func prefetchPairs(_ p: UnsafeRawPointer, _ apart: Int, _ second: Int) {
 
 /// Eight rows at a time, for 32 registers.
 @inline(__always)
-private func wideCodes(_ job: vector_product) {
+private func eightRows(_ job: vector_product) {
     let rows = RowPairs(job)
     let columns = job.columns & ~63
     let apart = rows.apart, second = rows.pairDistance
@@ -168,16 +168,16 @@ private func wideCodes(_ job: vector_product) {
     narrowCodes(job, from: row)
 }
 
-/// The same numbers as `codes`, in an operation less for 64.
+/// The same numbers as `codes`, in an operation less for 64; for the loops that only 32 registers run.
 @inline(__always)
-private func wideCodes(_ p: UnsafeRawPointer) -> FourVectors {
+func wideCodes(_ p: UnsafeRawPointer) -> FourVectors {
     var w: FourVectors = (f32x16_all(0), f32x16_all(0), f32x16_all(0), f32x16_all(0))
     f32x16_multiply_64_codes(p, &w)
     return w
 }
 
 @c @implementation
-func product_fp8_wide(_ job: UnsafePointer<vector_product>) { wideCodes(job.pointee) }
+func product_fp8_wide(_ job: UnsafePointer<vector_product>) { eightRows(job.pointee) }
 @c @implementation
 func product_fp8_baseline(_ job: UnsafePointer<vector_product>) { narrowCodes(job.pointee, from: 0) }
 

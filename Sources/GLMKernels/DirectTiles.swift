@@ -11,13 +11,14 @@ private func wideBody(_ format: Int32, _ size: Int, _ tokens: Int, _ job: direct
     let end = job.first &+ job.count
     while row < end {
         var w = Quad(job, row)
+        let ahead = job.ahead &+ (row &- job.first >= job.border ? job.jump : 0)
         var x = job.x
         var tile = WideTile()
         var k = 0
         while k < job.columns {
-            w.prefetchAfter(job.ahead, job.streams)
+            w.prefetchAfter(ahead, job.streams)
             if size == 1 {
-                let a = codes(w.a), b = codes(w.b), c = codes(w.c), d = codes(w.d)
+                let a = wideCodes(w.a), b = wideCodes(w.b), c = wideCodes(w.c), d = wideCodes(w.d)
                 tile.add((a.0, b.0, c.0, d.0), x, 16, tokens)
                 tile.add((a.1, b.1, c.1, d.1), x + tokens &* 16, 16, tokens)
                 tile.add((a.2, b.2, c.2, d.2), x + tokens &* 32, 16, tokens)

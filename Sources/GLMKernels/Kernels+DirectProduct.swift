@@ -26,7 +26,7 @@ extension Kernels {
     /// streams keep more requests under way than one.
     func directProduct(
         _ w: WeightView, rows: Range<Int>, _ packed: PackedTokens, _ block: Range<Int>,
-        y: UnsafeMutablePointer<Float>, yStride: Int
+        y: UnsafeMutablePointer<Float>, yStride: Int, next: UnsafeRawPointer? = nil
     ) {
         let rowBytes = w.rowStride * w.format.size
         let streams = block.count <= tileWidth && rowBytes <= shortRow
@@ -38,7 +38,13 @@ extension Kernels {
         var job = direct_tile(
             weights: w.base + rows.lowerBound * rowBytes, row_bytes: rowBytes, rows: rows.count,
             columns: w.columns, first: 0, count: step, step: step, x: packed.base, x_stride: 0, y: y,
-            y_stride: yStride, ahead: streams ? stream : neighbours, streams: 0)
+            y_stride: yStride, ahead: streams ? stream : neighbours, border: .max, jump: 0, streams: 0)
+        if streams && stream >= rowBytes {
+            // Behind a stream's last rows the rows after these, or those read next, are asked for.
+            let end = job.weights + rows.count * rowBytes
+            job.border = step - stream / rowBytes
+            job.jump = (rows.count - step) * rowBytes + (next.map { $0 - end } ?? 0)
+        }
         for first in stride(from: 0, to: streams ? 1 : job.rows, by: 4) {
             job.first = first
             runTiles(&job, w.format, packed, block, y: y + rows.lowerBound)

@@ -44,17 +44,19 @@ extension Kernels {
     /// The same with tokens that are packed already.
     func product(
         _ w: WeightView, rows: Range<Int>, _ packed: PackedTokens, y: UnsafeMutablePointer<Float>,
-        yStride: Int, scratch: Scratch
+        yStride: Int, scratch: Scratch, next: UnsafeRawPointer? = nil
     ) {
         for index in 0..<packed.blocks {
             let tokens = packed.block(index)
             let target = y + tokens.lowerBound * yStride
             if let scales = w.scales {
                 for part in scales.stretches(of: rows) {
-                    codeProduct(w, rows: part, scales, packed, tokens, y: target, yStride: yStride, scratch)
+                    codeProduct(
+                        w, rows: part, scales, packed, tokens, y: target, yStride: yStride, scratch,
+                        next: part.upperBound == rows.upperBound ? next : nil)
                 }
             } else if multipliesDirectly(w, tokens: tokens.count) {
-                directProduct(w, rows: rows, packed, tokens, y: target, yStride: yStride)
+                directProduct(w, rows: rows, packed, tokens, y: target, yStride: yStride, next: next)
             } else {
                 tileProduct(w, rows: rows, TokenBlock(packed, tokens, y: target, yStride: yStride), scratch)
             }
@@ -64,7 +66,8 @@ extension Kernels {
     /// Rows that share their scales: these enter the tokens, and codes meet those.
     private func codeProduct(
         _ w: WeightView, rows: Range<Int>, _ scales: BlockScales, _ packed: PackedTokens,
-        _ block: Range<Int>, y: UnsafeMutablePointer<Float>, yStride: Int, _ scratch: Scratch
+        _ block: Range<Int>, y: UnsafeMutablePointer<Float>, yStride: Int, _ scratch: Scratch,
+        next: UnsafeRawPointer?
     ) {
         if multipliesDirectly(w, tokens: block.count) {
             scratch.withFloats(PackedTokens.floats(tokens: block.count, for: w)) { base in
@@ -72,7 +75,7 @@ extension Kernels {
                     packed, block, groups: 0..<packed.groups, row: rows.lowerBound, scales, into: base)
                 directProduct(
                     w, rows: rows, PackedTokens(base: base, tokens: block.count, for: w), 0..<block.count,
-                    y: y, yStride: yStride)
+                    y: y, yStride: yStride, next: next)
             }
         } else {
             tileProduct(w, rows: rows, TokenBlock(packed, block, y: y, yStride: yStride), scratch)

@@ -53,6 +53,7 @@ typedef struct {
     float *y;                  // element (token, row) at y[token * y_stride + row]
     long y_stride;
     long ahead;                // bytes from a line to what is asked for meanwhile
+    long border, jump;         // from row first + border on, what is asked for lies `jump` bytes further
     int32_t streams;           // whose: 0 of all four rows, 1 of the first two, 2 of the last two, 3 of none
 } direct_tile;
 #define DIRECT_TILE(tokens)                     \
