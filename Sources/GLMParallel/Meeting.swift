@@ -195,7 +195,8 @@ private final class PartMemory: @unchecked Sendable {
     /// - Precondition: no other thread reads.
     func write(_ part: UnsafeBufferPointer<Float>) {
         reserve(part.count)
-        _ = unsafe storage.update(fromContentsOf: part)
+        // Nothing has no address.
+        if unsafe !part.isEmpty { _ = unsafe storage.update(fromContentsOf: part) }
     }
 
     /// Some of the values, for one thread to write.
