@@ -196,7 +196,7 @@ private final class PartMemory: @unchecked Sendable {
     func write(_ part: UnsafeBufferPointer<Float>) {
         reserve(part.count)
         // Nothing has no address.
-        if unsafe !part.isEmpty { _ = unsafe storage.update(fromContentsOf: part) }
+        if !part.isEmpty { _ = unsafe storage.update(fromContentsOf: part) }
     }
 
     /// Some of the values, for one thread to write.
