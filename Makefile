@@ -66,5 +66,5 @@ thresholds: ## no loop executes more instructions than is recorded (valgrind, a 
 	Benchmarks/instructions self-test
 	Benchmarks/instructions check
 
-mutants: ## prove that the golden files notice thirty-two wrong models (about a quarter of an hour)
+mutants: ## prove that the golden files notice forty wrong models (about a quarter of an hour)
 	Tests/mutants/run

@@ -15,7 +15,7 @@ private func wideBody(_ format: Int32, _ size: Int, _ tokens: Int, _ job: direct
         var x = job.x
         var tile = WideTile()
         var k = 0
-        while k < job.columns {
+        while k &+ 64 / size <= job.columns {
             w.prefetchAfter(ahead, job.streams)
             if size == 1 {
                 let a = wideCodes(w.a), b = wideCodes(w.b), c = wideCodes(w.c), d = wideCodes(w.d)
@@ -31,7 +31,16 @@ private func wideBody(_ format: Int32, _ size: Int, _ tokens: Int, _ job: direct
             x += tokens &* 64 / size
             k &+= 64 / size
         }
-        tile.scatter(job.y, job.y_stride, row, step: job.step, end: job.rows, tokens)
+        // Half a line of BF16: a device's columns of a narrow matrix.
+        if size == 2, k < job.columns {
+            w.prefetchAfter(ahead, job.streams)
+            tile.add(w.vectors(format, 0), x, 16, tokens)
+        }
+        if job.step == 1, row &+ 4 <= job.rows {
+            tile.store(job.y + row, job.y_stride, 4, tokens)
+        } else {
+            tile.scatter(job.y, job.y_stride, row, step: job.step, end: job.rows, tokens)
+        }
         row &+= 1
     }
 }

@@ -10,13 +10,15 @@ private let shortRow = 8192
 extension WeightView {
     /// Whether rows are whole lines of 64 bytes.
     var hasWholeLines: Bool { columns > 0 && columns % (64 / format.size) == 0 }
+    /// Whether rows are whole groups of columns as tokens are packed: 16, in code order 64.
+    fileprivate var hasWholeGroups: Bool { columns > 0 && columns % (format == .float8E4M3 ? 64 : 16) == 0 }
 }
 
 extension Kernels {
     /// Whether a block of `tokens` meets the weights as they are stored. FP8 is decoded once for each tile of
     /// tokens then, so from the third tile on a panel costs less.
     func multipliesDirectly(_ w: WeightView, tokens: Int) -> Bool {
-        tokens > 1 && w.hasWholeLines && (w.format != .float8E4M3 || tokens <= 8)
+        tokens > 1 && w.hasWholeGroups && (w.format != .float8E4M3 || tokens <= 8)
     }
 
     /// A block of tokens, tile by tile over four rows at a time. FP8 rows share their scales, which the tokens

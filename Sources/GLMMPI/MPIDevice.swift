@@ -58,24 +58,66 @@
         ) throws(CollectiveFailure) {
             precondition(
                 counts.count == size && part.count == counts[rank], "\(part.count) values, counts \(counts)")
-            // Messages of one pair arrive in order; the tag finds out ranks that do different things.
-            state.exchanges = (state.exchanges + 1) % tags.count
-            let tag = tags.lowerBound + state.exchanges
+            let tag = nextTag()
             let memory = unsafe counts.map { UnsafeMutableBufferPointer<Float>.allocate(capacity: $0) }
             defer { for rank in unsafe memory.indices { unsafe memory[rank].deallocate() } }
             _ = unsafe memory[rank].initialize(from: part)
             var messages: [Message] = []
+            defer { for message in messages { message.forget() } }
             for other in 0..<size where other != rank {
                 if counts[other] > 0 {
                     unsafe messages.append(.receive(memory[other], from: first + other, tag: tag))
                 }
                 if counts[rank] > 0 {
-                    unsafe messages.append(.send(memory[rank], to: first + other, tag: tag))
+                    unsafe messages.append(
+                        .send(UnsafeBufferPointer(memory[rank]), to: first + other, tag: tag))
                 }
             }
-            defer { for message in messages { message.forget() } }
             try wait(for: &messages, collective, at: site)
             unsafe body(memory.map { UnsafeBufferPointer($0) })
+        }
+
+        func add(
+            _ part: UnsafeBufferPointer<Float>, pieces: [[Range<Int>]],
+            into share: UnsafeMutableBufferPointer<Float>, _ collective: Collective, at site: CollectiveSite
+        ) throws(CollectiveFailure) {
+            let counts = pieces.map { $0.reduce(0) { $0 + $1.count } }
+            precondition(
+                pieces.count == size && share.count == counts[rank],
+                "\(share.count) values, counts \(counts)")
+            let tag = nextTag()
+            // What this rank sends to each other one, and what it gets from each: pieces, one behind the other.
+            let sent = unsafe counts.map { UnsafeMutableBufferPointer<Float>.allocate(capacity: $0) }
+            let received = unsafe counts.map { _ in
+                UnsafeMutableBufferPointer<Float>.allocate(capacity: share.count)
+            }
+            defer {
+                for other in 0..<size {
+                    unsafe sent[other].deallocate()
+                    unsafe received[other].deallocate()
+                }
+            }
+            var messages: [Message] = []
+            defer { for message in messages { message.forget() } }
+            for other in 0..<size where other != rank {
+                if share.count > 0 {
+                    unsafe messages.append(.receive(received[other], from: first + other, tag: tag))
+                }
+                if counts[other] > 0 {
+                    unsafe copy(pieces[other], of: part, to: sent[other])
+                    unsafe messages.append(
+                        .send(UnsafeBufferPointer(sent[other]), to: first + other, tag: tag))
+                }
+            }
+            unsafe copy(pieces[rank], of: part, to: received[rank])
+            try wait(for: &messages, collective, at: site)
+            unsafe addInOrder(received.map { UnsafeBufferPointer($0) }, into: share)
+        }
+
+        /// Messages of one pair arrive in order; the tag finds out ranks that do different things.
+        private func nextTag() -> Int32 {
+            state.exchanges = (state.exchanges + 1) % tags.count
+            return Int32(tags.lowerBound + state.exchanges)
         }
 
         func abort(_ failure: CollectiveFailure) {}
@@ -124,17 +166,18 @@
             status = unsafe start(request)
         }
 
-        static func receive(_ memory: UnsafeMutableBufferPointer<Float>, from rank: Int, tag: Int) -> Message
-        {
+        static func receive(
+            _ memory: UnsafeMutableBufferPointer<Float>, from rank: Int, tag: Int32
+        ) -> Message {
             unsafe Message(other: rank) { request in
                 unsafe glm_mpi_receive(
-                    memory.baseAddress, Int32(memory.count), Int32(rank), Int32(tag), request)
+                    memory.baseAddress, Int32(memory.count), Int32(rank), tag, request)
             }
         }
 
-        static func send(_ memory: UnsafeMutableBufferPointer<Float>, to rank: Int, tag: Int) -> Message {
+        static func send(_ memory: UnsafeBufferPointer<Float>, to rank: Int, tag: Int32) -> Message {
             unsafe Message(other: rank) { request in
-                unsafe glm_mpi_send(memory.baseAddress, Int32(memory.count), Int32(rank), Int32(tag), request)
+                unsafe glm_mpi_send(memory.baseAddress, Int32(memory.count), Int32(rank), tag, request)
             }
         }
 

@@ -1,8 +1,9 @@
 /// What one device of a group needs of the others.
 ///
-/// A conformer knows one thing: how every rank's part reaches every rank. The five collectives are made of it in an
-/// extension, so that no two transports can differ in a bit: sums are made by each rank on its own, in Float32, in
-/// the order of the ranks. `MPI_Allreduce` promises no order and is not used.
+/// A conformer knows two things: how every rank's part reaches every rank, and how every rank gets its pieces of a sum.
+/// The five collectives are made of them in an extension. No two transports can differ in a bit: whoever adds, does it
+/// with ``addInOrder(_:into:)``, in Float32, in the order of the ranks. `MPI_Allreduce` promises no order and is not
+/// used.
 ///
 /// Calls block, and all ranks of a group make the same calls in the same order: devices are threads or processes,
 /// never tasks.
@@ -24,6 +25,18 @@ package protocol Communicator: Sendable {
         _ body: ([UnsafeBufferPointer<Float>]) -> Void
     ) throws(CollectiveFailure)
 
+    /// Hands this rank its pieces of the sum over all ranks: ((x₀ + x₁) + x₂) + …, element by element.
+    ///
+    /// - Parameters:
+    ///   - part: this rank's summand, as many values on every rank; stays as it is until `add` returns.
+    ///   - pieces: for each rank the elements of the sum that it wants, the same array on every rank.
+    ///   - share: receives this rank's pieces, one behind the other; it may be `part`.
+    /// - Throws: a failure that all ranks of the group get.
+    func add(
+        _ part: UnsafeBufferPointer<Float>, pieces: [[Range<Int>]],
+        into share: UnsafeMutableBufferPointer<Float>, _ collective: Collective, at site: CollectiveSite
+    ) throws(CollectiveFailure)
+
     /// Ends the group's work on every rank: whoever waits or comes later gets `failure`.
     func abort(_ failure: CollectiveFailure)
 
@@ -35,14 +48,17 @@ package protocol Communicator: Sendable {
 }
 
 extension Communicator {
-    /// Every rank's values become the sum over the ranks: ((x₀ + x₁) + x₂) + …, element by element.
+    /// The sum over the ranks, on every rank.
+    ///
+    /// - Parameters:
+    ///   - part: as many values on every rank.
+    ///   - sum: receives as many; it may be `part`.
     package func allReduce(
-        _ values: UnsafeMutableBufferPointer<Float>, at site: CollectiveSite
+        _ part: UnsafeBufferPointer<Float>, into sum: UnsafeMutableBufferPointer<Float>,
+        at site: CollectiveSite
     ) throws(CollectiveFailure) {
-        let counts = [Int](repeating: values.count, count: size)
-        unsafe try exchange(UnsafeBufferPointer(values), counts: counts, .allReduce, at: site) { parts in
-            unsafe addInOrder(parts, into: values)
-        }
+        let pieces = [[Range<Int>]](repeating: [0..<part.count], count: size)
+        unsafe try add(part, pieces: pieces, into: sum, .allReduce, at: site)
     }
 
     /// All parts, one behind the other in the order of the ranks: Σ `counts` values in `whole`.
@@ -85,26 +101,13 @@ extension Communicator {
     ///
     /// - Parameters:
     ///   - whole: as many values on every rank.
-    ///   - pieces: the elements of the sum that this rank wants, which others may want too.
-    ///   - share: receives them, one piece behind the other.
+    ///   - pieces: for each rank the elements of the sum that it wants, which others may want too.
+    ///   - share: receives those of this rank, one piece behind the other.
     package func reduceScatter(
-        _ whole: UnsafeBufferPointer<Float>, pieces: [Range<Int>],
+        _ whole: UnsafeBufferPointer<Float>, pieces: [[Range<Int>]],
         into share: UnsafeMutableBufferPointer<Float>, at site: CollectiveSite
     ) throws(CollectiveFailure) {
-        precondition(
-            share.count == pieces.reduce(0) { $0 + $1.count },
-            "a share of \(share.count) values, pieces \(pieces)")
-        let counts = [Int](repeating: whole.count, count: size)
-        unsafe try exchange(whole, counts: counts, .reduceScatter, at: site) { parts in
-            var first = 0
-            for piece in pieces {
-                let sources = unsafe parts.map { unsafe UnsafeBufferPointer(rebasing: $0[piece]) }
-                let target = unsafe UnsafeMutableBufferPointer(
-                    rebasing: share[first..<first + piece.count])
-                unsafe addInOrder(sources, into: target)
-                first += piece.count
-            }
-        }
+        unsafe try add(whole, pieces: pieces, into: share, .reduceScatter, at: site)
     }
 
     /// Every rank's values become those of rank `root`.
@@ -137,7 +140,9 @@ extension Communicator {
 private let strip = 2048
 
 /// The sum of `parts`, first to last, in `sum`, which may be none of them.
-private func addInOrder(
+///
+/// Every sum over devices is made here.
+package func addInOrder(
     _ parts: [UnsafeBufferPointer<Float>], into sum: UnsafeMutableBufferPointer<Float>
 ) {
     guard let target = sum.baseAddress, let first = unsafe parts.first?.baseAddress else { return }
@@ -150,6 +155,18 @@ private func addInOrder(
             for index in start..<end { unsafe target[index] += source[index] }
         }
         start = end
+    }
+}
+
+/// Pieces of `whole` become `share`, one behind the other.
+package func copy(
+    _ pieces: [Range<Int>], of whole: UnsafeBufferPointer<Float>,
+    to share: UnsafeMutableBufferPointer<Float>
+) {
+    var first = 0
+    for piece in pieces {
+        unsafe copy(UnsafeBufferPointer(rebasing: whole[piece]), to: share, first: first)
+        first += piece.count
     }
 }
 

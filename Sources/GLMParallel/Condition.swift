@@ -31,7 +31,7 @@ package final class Condition: @unchecked Sendable {
         return body()
     }
 
-    /// Wakes every waiting thread. The lock is held.
+    /// Wakes every waiting thread. The lock may be held; a thread that is woken without it need not wait for it.
     package func wakeAll() { unsafe pthread_cond_broadcast(condition) }
 
     /// Sleeps until woken, perhaps without a reason; false once `deadline` has passed. The lock is held.

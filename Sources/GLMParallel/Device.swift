@@ -48,13 +48,10 @@ package struct Device: Sendable {
 
     private func sum(_ x: Tensor, over group: any Communicator, at site: CollectiveSite) -> Tensor {
         if group.size == 1 { return x }
-        var x = x
-        run(.allReduce, elements: x.values.count, site) { () throws(CollectiveFailure) in
-            unsafe try onValues(of: &x) { (values) throws(CollectiveFailure) in
-                unsafe try group.allReduce(values, at: site)
-            }
+        return unsafe receive(x.shape, from: x.values, .allReduce, elements: x.values.count, site) {
+            (part, sum) throws(CollectiveFailure) in
+            unsafe try group.allReduce(part, into: sum, at: site)
         }
-        return x
     }
 
     /// The rows of all groups, `[shares.rowCount, width]`, of which this device has those of its own.
@@ -70,67 +67,51 @@ package struct Device: Sendable {
             return member == 0 ? shares.elements(of: group, width: x.width) : []
         }
         let sends = plan.rank % plan.layout.attentionTensor == 0
-        var whole = Tensor(zeros: [shares.rowCount, x.width])
-        run(.allGather, elements: whole.values.count, site) { () throws(CollectiveFailure) in
-            unsafe try onValues(of: &whole) { (whole) throws(CollectiveFailure) in
-                unsafe try reading(sends ? x.values : []) { (part) throws(CollectiveFailure) in
-                    unsafe try communicator.allGather(part, places: places, into: whole, at: site)
-                }
-            }
+        let shape = [shares.rowCount, x.width]
+        return unsafe receive(
+            shape, from: sends ? x.values : [], .allGather, elements: shares.rowCount * x.width, site
+        ) { (part, whole) throws(CollectiveFailure) in
+            unsafe try communicator.allGather(part, places: places, into: whole, at: site)
         }
-        return whole
     }
 
     /// The sum of the devices' `x`, of the rows that this device's group serves; without shares, of all rows.
     package func sum(_ x: Tensor, scattered shares: RowShares?, at site: CollectiveSite) -> Tensor {
         guard let shares else { return sum(x, at: site) }
         precondition(x.rowCount == shares.rowCount, "\(x.rowCount) rows of \(shares)")
-        var own = Tensor(zeros: [shares.count(of: plan.dataGroup), x.width])
-        let pieces = shares.elements(of: plan.dataGroup, width: x.width)
-        run(.reduceScatter, elements: x.values.count, site) { () throws(CollectiveFailure) in
-            unsafe try onValues(of: &own) { (own) throws(CollectiveFailure) in
-                unsafe try reading(x.values) { (whole) throws(CollectiveFailure) in
-                    unsafe try communicator.reduceScatter(whole, pieces: pieces, into: own, at: site)
-                }
-            }
+        let pieces = (0..<plan.layout.tensor).map { rank in
+            shares.elements(of: rank / plan.layout.attentionTensor, width: x.width)
         }
-        return own
+        let shape = [shares.count(of: plan.dataGroup), x.width]
+        return unsafe receive(shape, from: x.values, .reduceScatter, elements: x.values.count, site) {
+            (whole, own) throws(CollectiveFailure) in
+            unsafe try communicator.reduceScatter(whole, pieces: pieces, into: own, at: site)
+        }
     }
 
     /// The devices' columns side by side, `[rows, Σ columns]`: all have as many.
     package func beside(_ x: Tensor, at site: CollectiveSite) -> Tensor {
         if isAlone { return x }
-        let parts = gather(
-            x.values, counts: [Int](repeating: x.values.count, count: communicator.size), at: site)
         let (rows, width, devices) = (x.rowCount, x.width, communicator.size)
-        return unsafe Tensor(shape: [rows, devices * width]) { whole in
-            unsafe parts.withUnsafeBufferPointer { parts in
-                guard let parts = parts.baseAddress else { return }
-                for device in 0..<devices {
-                    for row in 0..<rows {
-                        unsafe (whole + row * devices * width + device * width).update(
-                            from: parts + (device * rows + row) * width, count: width)
-                    }
-                }
+        let places = (0..<devices).map { device in
+            (0..<rows).map { row in
+                (row * devices + device) * width..<(row * devices + device + 1) * width
             }
+        }
+        return unsafe receive(
+            [rows, devices * width], from: x.values, .allGather, elements: devices * x.values.count, site
+        ) { (part, whole) throws(CollectiveFailure) in
+            unsafe try communicator.allGather(part, places: places, into: whole, at: site)
         }
     }
 
     /// All devices' values, one behind the other.
     package func gather(_ values: [Float], counts: [Int], at site: CollectiveSite) -> [Float] {
-        var whole = [Float](repeating: 0, count: counts.reduce(0, +))
-        run(.allGather, elements: whole.count, site) { () throws(CollectiveFailure) in
-            var failure: CollectiveFailure?
-            unsafe whole.withUnsafeMutableBufferPointer { whole in
-                do throws(CollectiveFailure) {
-                    unsafe try reading(values) { (part) throws(CollectiveFailure) in
-                        unsafe try communicator.allGather(part, counts: counts, into: whole, at: site)
-                    }
-                } catch { failure = error }
-            }
-            if let failure { throw failure }
-        }
-        return whole
+        let count = counts.reduce(0, +)
+        return unsafe receive([count], from: values, .allGather, elements: count, site) {
+            (part, whole) throws(CollectiveFailure) in
+            unsafe try communicator.allGather(part, counts: counts, into: whole, at: site)
+        }.values
     }
 
     /// Returns when every device has come.
@@ -141,13 +122,30 @@ package struct Device: Sendable {
 
     /// The words of the first device on every device; all give as many.
     package func broadcast(_ words: [UInt32], at site: CollectiveSite) -> [UInt32] {
-        var x = Tensor(shape: [words.count], values: words.map { Float(bitPattern: $0) })
-        run(.broadcast, elements: words.count, site) { () throws(CollectiveFailure) in
-            unsafe try onValues(of: &x) { (values) throws(CollectiveFailure) in
-                unsafe try communicator.broadcast(values, from: 0, at: site)
+        let values = words.map { Float(bitPattern: $0) }
+        return unsafe receive([words.count], from: values, .broadcast, elements: words.count, site) {
+            (part, whole) throws(CollectiveFailure) in
+            _ = unsafe whole.update(fromContentsOf: part)
+            unsafe try communicator.broadcast(whole, from: 0, at: site)
+        }.values.map(\.bitPattern)
+    }
+
+    /// What `body` makes of this device's part and the others': all values of the tensor.
+    private func receive(
+        _ shape: [Int], from part: [Float], _ collective: Collective, elements: Int, _ site: CollectiveSite,
+        _ body: (UnsafeBufferPointer<Float>, UnsafeMutableBufferPointer<Float>) throws(CollectiveFailure) ->
+            Void
+    ) -> Tensor {
+        let count = shape.reduce(1, *)
+        let values = unsafe [Float](unsafeUninitializedCapacity: count) { whole, initialized in
+            unsafe part.withUnsafeBufferPointer { part in
+                run(collective, elements: elements, site) { () throws(CollectiveFailure) in
+                    unsafe try body(part, UnsafeMutableBufferPointer(rebasing: whole.prefix(count)))
+                }
             }
+            initialized = count
         }
-        return x.values.map(\.bitPattern)
+        return Tensor(shape: shape, values: values)
     }
 
     /// Enters a collective into the ledger; does not return when it fails.
@@ -158,26 +156,5 @@ package struct Device: Sendable {
         let start = ContinuousClock.now
         do throws(CollectiveFailure) { try body() } catch { fail(error) }
         ledger.add(TrafficLedger.Key(collective, site), elements: elements, time: start.duration(to: .now))
-    }
-
-    private func reading(
-        _ values: [Float], _ body: (UnsafeBufferPointer<Float>) throws(CollectiveFailure) -> Void
-    ) throws(CollectiveFailure) {
-        var failure: CollectiveFailure?
-        unsafe values.withUnsafeBufferPointer { values in
-            do throws(CollectiveFailure) { unsafe try body(values) } catch { failure = error }
-        }
-        if let failure { throw failure }
-    }
-
-    private func onValues(
-        of x: inout Tensor,
-        _ body: (UnsafeMutableBufferPointer<Float>) throws(CollectiveFailure) -> Void
-    ) throws(CollectiveFailure) {
-        var failure: CollectiveFailure?
-        unsafe x.values.withUnsafeMutableBufferPointer { values in
-            do throws(CollectiveFailure) { unsafe try body(values) } catch { failure = error }
-        }
-        if let failure { throw failure }
     }
 }

@@ -16,6 +16,13 @@ package struct SingleDevice: Communicator {
         }
     }
 
+    package func add(
+        _ part: UnsafeBufferPointer<Float>, pieces: [[Range<Int>]],
+        into share: UnsafeMutableBufferPointer<Float>, _ collective: Collective, at site: CollectiveSite
+    ) {
+        unsafe copy(pieces[0], of: part, to: share)
+    }
+
     package func abort(_ failure: CollectiveFailure) {}
 
     package func subgroup(_ ranks: Range<Int>) -> any Communicator { self }

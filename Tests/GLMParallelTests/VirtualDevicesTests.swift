@@ -14,11 +14,11 @@ import Testing
         parts.dropFirst().reduce(parts[0]) { sum, part in zip(sum, part).map { $0 + $1 } }
     }
 
-    @Test(arguments: [1, 2, 3, 8], [0, 1, 7, 5000])
+    @Test(arguments: [1, 2, 3, 8], [0, 1, 7, 5000, 100_000])
     func allReduceAddsInTheOrderOfTheRanks(size: Int, count: Int) throws {
         let results = try Devices.run(size) { (device) throws(CollectiveFailure) in
             try mutating(Self.values(device.rank, count)) { (values) throws(CollectiveFailure) in
-                try device.allReduce(values, at: Self.site)
+                try device.allReduce(UnsafeBufferPointer(values), into: values, at: Self.site)
             }
         }
         let parts = (0..<size).map { Self.values($0, count) }
@@ -51,7 +51,7 @@ import Testing
             return try mutating([Float](repeating: 0, count: own.reduce(0) { $0 + $1.count })) {
                 (share) throws(CollectiveFailure) in
                 try reading(Self.values(device.rank, 7)) { (whole) throws(CollectiveFailure) in
-                    try device.reduceScatter(whole, pieces: own, into: share, at: Self.site)
+                    try device.reduceScatter(whole, pieces: pieces, into: share, at: Self.site)
                 }
             }
         }
@@ -81,7 +81,7 @@ import Testing
             var sum = Self.values(device.rank, 5)
             for _ in 0...device.rank / 2 {
                 sum = try mutating(sum) { (values) throws(CollectiveFailure) in
-                    try half.allReduce(values, at: Self.site)
+                    try half.allReduce(UnsafeBufferPointer(values), into: values, at: Self.site)
                 }
             }
             try device.barrier(at: Self.site)
@@ -118,13 +118,53 @@ import Testing
             for round in 0..<2000 {
                 let own = [Float](repeating: Float(round * 8 + device.rank), count: 1 + round % 5)
                 let sum = try mutating(own) { (values) throws(CollectiveFailure) in
-                    try device.allReduce(values, at: Self.site)
+                    try device.allReduce(UnsafeBufferPointer(values), into: values, at: Self.site)
                 }
                 if sum.contains(where: { $0 != Float(8 * 8 * round + 28) }) { wrong += 1 }
             }
             return [wrong]
         }
         #expect(results.allSatisfy { $0 == [0] })
+    }
+
+    /// Sums of several strips, which more than one thread makes, one behind the other in the same memory.
+    @Test func nobodyOverwritesASumThatIsStillRead() throws {
+        let results = try Devices.run(8) { (device) throws(CollectiveFailure) in
+            var wrong: Float = 0
+            for round in 0..<50 {
+                let own = [Float](repeating: Float(round * 8 + device.rank), count: 40_000 + round)
+                let sum = try mutating(own) { (values) throws(CollectiveFailure) in
+                    try device.allReduce(UnsafeBufferPointer(values), into: values, at: Self.site)
+                }
+                if sum.contains(where: { $0 != Float(8 * 8 * round + 28) }) { wrong += 1 }
+            }
+            return [wrong]
+        }
+        #expect(results.allSatisfy { $0 == [0] })
+    }
+
+    /// Whoever comes when the others add nothing any more must not add alone.
+    @Test func aSumWithoutARankFailsForAll() {
+        let gaveUp = Flag()
+        let failures = Devices.failures(3, timeout: .milliseconds(50)) { (device) throws(CollectiveFailure) in
+            if device.rank == 2 { gaveUp.wait() }
+            defer { gaveUp.raise() }
+            _ = try mutating(Self.values(device.rank, 40_000)) { (values) throws(CollectiveFailure) in
+                try device.allReduce(UnsafeBufferPointer(values), into: values, at: Self.site)
+            }
+        }
+        #expect(failures[0]?.reason == .late(ranks: [2], seconds: 0.05))
+        #expect(failures.allSatisfy { $0 == failures[0] })
+    }
+
+    @Test func sumsOfDifferentLengthsAreStopped() {
+        let failures = Devices.failures(2, timeout: .seconds(60)) { (device) throws(CollectiveFailure) in
+            _ = try mutating(Self.values(device.rank, 7 + device.rank)) {
+                (values) throws(CollectiveFailure) in
+                try device.allReduce(UnsafeBufferPointer(values), into: values, at: Self.site)
+            }
+        }
+        #expect(failures.allSatisfy { $0 != nil && $0 == failures[0] })
     }
 
     @Test func aLateRankIsNamedToAll() {
