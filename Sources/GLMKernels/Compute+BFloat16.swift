@@ -5,7 +5,9 @@ extension Compute {
         if paired.count < groups.count {
             let others = groups.filter { !$0.isPaired }
             float32Product(others)
-            cut(others, extent: { $0.rows }, unit: 4) { index, rows, _, _ in roundOutputs(others[index], rows: rows) }
+            cut(others, extent: { $0.rows }, unit: 4) { index, rows, _, _ in
+                roundOutputs(others[index], rows: rows)
+            }
         }
         if !paired.isEmpty { pairProduct(paired) }
     }

@@ -35,7 +35,8 @@ extension Compute {
     /// - Parameter body: receives the group, the piece of it, memory, and the group of the next piece if that is
     ///   another.
     func cut(
-        _ groups: [ProductGroup], extent: (WeightView) -> Int, unit: Int, _ body: (Int, Range<Int>, Scratch, _ next: Int?) -> Void
+        _ groups: [ProductGroup], extent: (WeightView) -> Int, unit: Int,
+        _ body: (Int, Range<Int>, Scratch, _ next: Int?) -> Void
     ) {
         var pieces: [(group: Int, range: Range<Int>)] = []
         pieces.reserveCapacity(64)
@@ -53,7 +54,9 @@ extension Compute {
         pieces.withUnsafeBufferPointer { pieces in
             pool.parallel(pieces.count) { index, scratch in
                 let piece = pieces[index]
-                let next = index + 1 < pieces.count && pieces[index + 1].group != piece.group ? pieces[index + 1].group : nil
+                let next =
+                    index + 1 < pieces.count && pieces[index + 1].group != piece.group
+                    ? pieces[index + 1].group : nil
                 body(piece.group, piece.range, scratch, next)
             }
         }

@@ -107,12 +107,14 @@ public final class Compute: Sendable {
         cut(groups, extent: { $0.rows }, unit: 4) { index, rows, scratch, next in
             let group = groups[index]
             if let tokens = packed.tokens(index, groups) {
-                kernels.product(group.weight, rows: rows, tokens, y: group.y, yStride: group.yStride, scratch: scratch,
+                kernels.product(
+                    group.weight, rows: rows, tokens, y: group.y, yStride: group.yStride, scratch: scratch,
                     next: next.map { groups[$0].weight.base })
             } else {
                 kernels.product(
                     group.weight, rows: rows, x: group.x, tokens: group.tokens, xStride: group.xStride,
-                    y: group.y, yStride: group.yStride, scratch: scratch, next: next.map { groups[$0].weight.base })
+                    y: group.y, yStride: group.yStride, scratch: scratch,
+                    next: next.map { groups[$0].weight.base })
             }
         }
     }

@@ -120,7 +120,8 @@ extension Kernels {
     }
 
     private func weightedSum(
-        _ weights: UnsafePointer<Float>, heads: Int, _ columns: Range<Int>, latentWidth: Int, _ block: RowBlock,
+        _ weights: UnsafePointer<Float>, heads: Int, _ columns: Range<Int>, latentWidth: Int,
+        _ block: RowBlock,
         output: UnsafeMutablePointer<Float>
     ) {
         let whole = columns.upperBound / tileColumns * tileColumns, stride = block.keys.count

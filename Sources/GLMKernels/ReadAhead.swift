@@ -119,7 +119,9 @@ final class ReadAhead: @unchecked Sendable {
         let entries = list + seat * ReadAhead.entries
         var (used, passed) = (0, 0)
         for stretch in stretches where used < ReadAhead.entries {
-            let (first, end) = (max(range.lowerBound - passed, 0), min(range.upperBound - passed, stretch.total))
+            let (first, end) = (
+                max(range.lowerBound - passed, 0), min(range.upperBound - passed, stretch.total)
+            )
             passed += stretch.total
             if first >= end || stretch.bytes == 0 { continue }
             if stretch.count == 1 {
@@ -136,7 +138,9 @@ final class ReadAhead: @unchecked Sendable {
         shares[seat].version.add(1, ordering: .releasing)
     }
 
-    private func set(_ entry: UnsafeMutablePointer<Entry>, _ base: UInt, _ bytes: Int, _ stride: Int, _ count: Int) {
+    private func set(
+        _ entry: UnsafeMutablePointer<Entry>, _ base: UInt, _ bytes: Int, _ stride: Int, _ count: Int
+    ) {
         entry.pointee.base.store(base, ordering: .relaxed)
         entry.pointee.bytes.store(bytes, ordering: .relaxed)
         entry.pointee.stride.store(stride, ordering: .relaxed)
@@ -155,7 +159,8 @@ final class ReadAhead: @unchecked Sendable {
         if share.pointee.entry >= share.pointee.count.load(ordering: .relaxed) { return false }
         let entry = list + (seat * ReadAhead.entries + share.pointee.entry)
         let bytes = entry.pointee.bytes.load(ordering: .relaxed)
-        let piece = entry.pointee.base.load(ordering: .relaxed)
+        let piece =
+            entry.pointee.base.load(ordering: .relaxed)
             &+ UInt(bitPattern: share.pointee.piece &* entry.pointee.stride.load(ordering: .relaxed))
         let end = min(bytes, share.pointee.offset &+ ReadAhead.stepBytes)
         var offset = share.pointee.offset

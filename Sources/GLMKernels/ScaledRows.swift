@@ -78,7 +78,8 @@ extension Kernels {
             var job = scaled_vector(
                 rows: vector_product(
                     weights: w.base + start * w.rowStride, row_bytes: w.rowStride, rows: end - start,
-                    columns: w.columns, scales: nil, block: 1, phase: 0, x: token.codes, y: y + start, next: nil),
+                    columns: w.columns, scales: nil, block: 1, phase: 0, x: token.codes, y: y + start,
+                    next: nil),
                 token_scales: token.scales)
             scales.fill(&job.rows, row: start, column: 0)
             runScaledRows(&job)

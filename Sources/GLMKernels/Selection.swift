@@ -38,7 +38,8 @@ public func selectLargest(
 /// that equal it belong to the largest too. Bit by bit from the highest, counting the keys that lie above; ends as soon
 /// as a count is right.
 @inline(__always)
-private func limitOfLargest(_ keys: UnsafePointer<Int32>, _ count: Int, _ k: Int) -> (limit: Int32, ties: Int) {
+private func limitOfLargest(_ keys: UnsafePointer<Int32>, _ count: Int, _ k: Int) -> (limit: Int32, ties: Int)
+{
     var prefix: UInt32 = 0
     var above = 0
     var bit: UInt32 = 1 &<< 31

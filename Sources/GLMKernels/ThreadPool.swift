@@ -53,7 +53,8 @@ public final class ThreadPool: Sendable {
     /// One chunk, or a pool of one thread, runs on the caller alone. A call from inside a region of this pool
     /// runs its chunks on the calling thread; callers from other threads wait for one another.
     public func parallel(_ chunks: Int, _ body: (Int) -> Void) {
-        parallel(chunks, alone: { for chunk in 0..<max(0, chunks) { body(chunk) } }, { chunk, _ in body(chunk) })
+        parallel(
+            chunks, alone: { for chunk in 0..<max(0, chunks) { body(chunk) } }, { chunk, _ in body(chunk) })
     }
 
     /// The same, and lends the memory of the thread that runs a chunk.

@@ -116,7 +116,8 @@ private func products(
 
 /// Runs `parts` in one parallel region for each arithmetic among them.
 func runRegion(_ parts: [RegionPart], _ compute: Compute) {
-    for arithmetic in ProductArithmetic.allCases where parts.contains(where: { $0.arithmetic == arithmetic }) {
+    for arithmetic in ProductArithmetic.allCases where parts.contains(where: { $0.arithmetic == arithmetic })
+    {
         var groups: [ProductGroup] = []
         groups.reserveCapacity(parts.count)
         for part in parts where part.arithmetic == arithmetic { groups.append(part.group) }

@@ -79,7 +79,8 @@ public struct MixtureOfExperts: Sendable {
         compute.finished(.gate, layer: layer)
         let order = ExpertOrder(routing, experts: router.expertCount, owned: owned)
         compute.readsNext(
-            reads(order, ofTokens: x.rowCount) { [MemoryStretch($0.gate.view), MemoryStretch($0.up.view)] }, rows: x.rowCount)
+            reads(order, ofTokens: x.rowCount) { [MemoryStretch($0.gate.view), MemoryStretch($0.up.view)] },
+            rows: x.rowCount)
         let common = compute.siluMultiply(first[1])
         let (chosen, always) = runExperts(
             x, order, shared: Product(shared.down, of: common), following: following)
@@ -94,14 +95,16 @@ public struct MixtureOfExperts: Sendable {
     ) -> (Tensor, Tensor) {
         // All experts read the only row where it lies.
         let inputs = x.rowCount == 1 ? x : compute.rows(of: x, at: order.tokens)
-        compute.willRead(reads(order, ofTokens: x.rowCount) { [MemoryStretch($0.down.view)] }, rows: x.rowCount)
+        compute.willRead(
+            reads(order, ofTokens: x.rowCount) { [MemoryStretch($0.down.view)] }, rows: x.rowCount)
         let width = experts.first?.intermediate ?? 0
         var gateUp = Tensor(zeros: [0, 2 * width])
         if !order.runs.isEmpty {
-            gateUp = grouped(inputs, order, width: 2 * width, beside: []) { expert, part in
-                part(expert.gate, 0)
-                part(expert.up, width)
-            }.0
+            gateUp =
+                grouped(inputs, order, width: 2 * width, beside: []) { expert, part in
+                    part(expert.gate, 0)
+                    part(expert.up, width)
+                }.0
         }
         compute.willRead(following, rows: x.rowCount)
         let (chosen, common) = grouped(

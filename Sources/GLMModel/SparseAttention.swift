@@ -72,8 +72,10 @@ public struct SparseAttention: Sendable {
         let inputs = [queryDown.memory, latentDown.memory] + (indexer.map { [$0.keyDown.memory] } ?? [])
         let queries = [queryUp.memory]
         reads = Reads(
-            inputs: inputs, scoring: inputs + (indexer.map { [$0.headWeights.memory] } ?? []), queries: queries,
-            scoredQueries: queries + (indexer.map { [$0.queryUp.memory] } ?? []), keys: ofHeads(0..<shape.nope),
+            inputs: inputs, scoring: inputs + (indexer.map { [$0.headWeights.memory] } ?? []),
+            queries: queries,
+            scoredQueries: queries + (indexer.map { [$0.queryUp.memory] } ?? []),
+            keys: ofHeads(0..<shape.nope),
             values: ofHeads(shape.nope..<perHead) + [output.memory], output: [output.memory])
     }
 
