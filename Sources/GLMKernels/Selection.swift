@@ -85,15 +85,10 @@ func select_largest_baseline(
         i32x16_store(keys + i, i32x16_all(.min))
         i &+= 16
     }
-    if whole < count {
-        var rest = f32x16_order(f32x16_load_first(scores + whole, count &- whole))
-        withUnsafeBytes(of: &rest) { bytes in
-            var lane = 0
-            while lane < count &- whole {
-                keys[whole &+ lane] = bytes.loadUnaligned(fromByteOffset: lane &* 4, as: Int32.self)
-                lane &+= 1
-            }
-        }
+    i = whole
+    while i < count {
+        keys[i] = f32x16_order(f32x16_all(scores[i]))[0]
+        i &+= 1
     }
     let (limit, tied) = limitOfLargest(keys, padded, k)
     // Written without a branch: every position, kept or not, where the next kept one belongs.
