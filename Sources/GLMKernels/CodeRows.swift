@@ -106,16 +106,27 @@ private struct RowPairs {
 
 /// Asks for two lines in each of four streams.
 @inline(__always)
-private func prefetchPairs(_ p: UnsafeRawPointer, _ apart: Int, _ second: Int) {
+private func prefetchPairs(_ p: UnsafeRawPointer, _ apart: Int, _ second: Int, once: Bool) {
     let q = p + second
-    prefetch_once(p)
-    prefetch_once(q)
-    prefetch_once(p + apart)
-    prefetch_once(q + apart)
-    prefetch_once(p + 2 &* apart)
-    prefetch_once(q + 2 &* apart)
-    prefetch_once(p + 3 &* apart)
-    prefetch_once(q + 3 &* apart)
+    if once {
+        prefetch_once(p)
+        prefetch_once(q)
+        prefetch_once(p + apart)
+        prefetch_once(q + apart)
+        prefetch_once(p + 2 &* apart)
+        prefetch_once(q + 2 &* apart)
+        prefetch_once(p + 3 &* apart)
+        prefetch_once(q + 3 &* apart)
+    } else {
+        prefetch(p)
+        prefetch(q)
+        prefetch(p + apart)
+        prefetch(q + apart)
+        prefetch(p + 2 &* apart)
+        prefetch(q + 2 &* apart)
+        prefetch(p + 3 &* apart)
+        prefetch(q + 3 &* apart)
+    }
 }
 
 /// Eight rows at a time, for 32 registers.
@@ -123,7 +134,7 @@ private func prefetchPairs(_ p: UnsafeRawPointer, _ apart: Int, _ second: Int) {
 private func eightRows(_ job: vector_product) {
     let rows = RowPairs(job)
     let columns = job.columns & ~63
-    let apart = rows.apart, second = rows.pairDistance
+    let apart = rows.apart, second = rows.pairDistance, once = job.once != 0
     var row = 0
     while row < rows.whole {
         var p = job.weights + row &* job.row_bytes
@@ -133,7 +144,7 @@ private func eightRows(_ job: vector_product) {
         let turn = p + rows.turn
         var a = FourSums(), b = FourSums()
         while p < end {
-            prefetchPairs(next, apart, second)
+            prefetchPairs(next, apart, second, once: once)
             if p == turn { next += rows.skip }
             let token = FourGroups(x)
             let q = p + job.row_bytes

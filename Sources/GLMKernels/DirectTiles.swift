@@ -11,12 +11,13 @@ private func wideBody(_ format: Int32, _ size: Int, _ tokens: Int, _ job: direct
     let end = job.first &+ job.count
     while row < end {
         var w = Quad(job, row)
+        let once = job.once != 0
         let ahead = job.ahead &+ (row &- job.first >= job.border ? job.jump : 0)
         var x = job.x
         var tile = WideTile()
         var k = 0
         while k &+ 64 / size <= job.columns {
-            w.prefetchAfter(ahead, job.streams)
+            w.prefetchAfter(ahead, job.streams, once: once)
             if size == 1 {
                 let a = wideCodes(w.a), b = wideCodes(w.b), c = wideCodes(w.c), d = wideCodes(w.d)
                 tile.add((a.0, b.0, c.0, d.0), x, 16, tokens)
@@ -33,7 +34,7 @@ private func wideBody(_ format: Int32, _ size: Int, _ tokens: Int, _ job: direct
         }
         // Half a line of BF16: a device's columns of a narrow matrix.
         if size == 2, k < job.columns {
-            w.prefetchAfter(ahead, job.streams)
+            w.prefetchAfter(ahead, job.streams, once: once)
             tile.add(w.vectors(format, 0), x, 16, tokens)
         }
         if job.step == 1, row &+ 4 <= job.rows {
@@ -68,14 +69,19 @@ private struct Quad {
 
     /// Asks for what follows in the rows that `streams` names.
     @inline(__always)
-    func prefetchAfter(_ distance: Int, _ streams: Int32) {
-        if streams < 2 {
-            prefetch_once(a + distance)
-            prefetch_once(b + distance)
-        }
-        if streams & 1 == 0 {
-            prefetch_once(c + distance)
-            prefetch_once(d + distance)
+    func prefetchAfter(_ distance: Int, _ streams: Int32, once: Bool) {
+        if streams < 2 { Quad.ask(a + distance, b + distance, once) }
+        if streams & 1 == 0 { Quad.ask(c + distance, d + distance, once) }
+    }
+
+    @inline(__always)
+    private static func ask(_ p: UnsafeRawPointer, _ q: UnsafeRawPointer, _ once: Bool) {
+        if once {
+            prefetch_once(p)
+            prefetch_once(q)
+        } else {
+            prefetch(p)
+            prefetch(q)
         }
     }
 

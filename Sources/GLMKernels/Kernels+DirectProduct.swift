@@ -40,7 +40,8 @@ extension Kernels {
         var job = direct_tile(
             weights: w.base + rows.lowerBound * rowBytes, row_bytes: rowBytes, rows: rows.count,
             columns: w.columns, first: 0, count: step, step: step, x: packed.base, x_stride: 0, y: y,
-            y_stride: yStride, ahead: streams ? stream : neighbours, border: .max, jump: 0, streams: 0)
+            y_stride: yStride, ahead: streams ? stream : neighbours, border: .max, jump: 0, streams: 0,
+            once: once)
         if streams && stream >= rowBytes {
             // Behind a stream's last rows the rows after these, or those read next, are asked for.
             let end = job.weights + rows.count * rowBytes

@@ -96,7 +96,7 @@ extension Kernels {
         y.update(repeating: 0, count: w.columns)
         var job = vector_product(
             weights: w.base, row_bytes: w.rowStride * w.format.size, rows: w.rows, columns: w.columns,
-            scales: nil, block: 1, phase: 0, x: x, y: y, next: next)
+            scales: nil, block: 1, phase: 0, x: x, y: y, next: next, once: once)
         guard let scales = w.scales else { return transposedVector(w.format, &job) }
         for part in scales.stretches(of: 0..<w.rows) {
             job.weights = w.base + part.lowerBound * job.row_bytes

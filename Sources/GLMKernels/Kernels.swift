@@ -8,7 +8,17 @@ import CVector
 public struct Kernels: Sendable {
     /// The level in use, never above what the processor has.
     public let level: InstructionSet
+    /// Whether weights are asked for past the second-level cache; no result depends on it.
+    let fetchesOnce: Bool
 
     /// The kernels of `level`, or of the best level below it that this process can run.
-    public static func table(_ level: InstructionSet) -> Kernels { Kernels(level: min(level, .best)) }
+    public static func table(_ level: InstructionSet) -> Kernels {
+        Kernels(level: min(level, .best), fetchesOnce: cpu_prefetches_past_l2() != 0)
+    }
+
+    /// The same, asking for weights past the second-level cache or not.
+    func fetching(once: Bool) -> Kernels { Kernels(level: level, fetchesOnce: once) }
+
+    /// `fetchesOnce` as the loops take it.
+    var once: Int32 { fetchesOnce ? 1 : 0 }
 }

@@ -19,11 +19,13 @@ struct FourRows {
     private let skip: Int
 
     private let neighbourDistance: Int
+    private let once: Bool
 
     /// Rows `row`, `row + step`, `row + 2 · step` and `row + 3 · step`. What is asked for behind the last of them lies
     /// where the rows after the job's begin.
     @inline(__always)
     init(_ job: vector_product, _ row: Int, step: Int, _ size: Int) {
+        once = job.once != 0
         let last = job.rows &- 1
         let stride = job.row_bytes
         let length = job.columns &* size
@@ -46,19 +48,31 @@ struct FourRows {
     @inline(__always)
     func prefetchAfter(_ offset: Int) {
         let delta = offset &+ prefetchDistance &+ (offset < turn ? 0 : skip)
-        prefetch_once(a + delta)
-        prefetch_once(b + delta)
-        prefetch_once(c + delta)
-        prefetch_once(d + delta)
+        ask(a + delta, b + delta, c + delta, d + delta)
     }
 
     /// The same for four neighbours whose rows follow one another.
     @inline(__always)
     func prefetchNeighbours(_ offset: Int) {
-        prefetch_once(a + (offset &+ neighbourDistance))
-        prefetch_once(b + (offset &+ neighbourDistance))
-        prefetch_once(c + (offset &+ neighbourDistance))
-        prefetch_once(d + (offset &+ neighbourDistance))
+        let delta = offset &+ neighbourDistance
+        ask(a + delta, b + delta, c + delta, d + delta)
+    }
+
+    @inline(__always)
+    private func ask(
+        _ a: UnsafeRawPointer, _ b: UnsafeRawPointer, _ c: UnsafeRawPointer, _ d: UnsafeRawPointer
+    ) {
+        if once {
+            prefetch_once(a)
+            prefetch_once(b)
+            prefetch_once(c)
+            prefetch_once(d)
+        } else {
+            prefetch(a)
+            prefetch(b)
+            prefetch(c)
+            prefetch(d)
+        }
     }
 }
 

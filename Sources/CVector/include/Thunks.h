@@ -37,6 +37,7 @@ typedef struct {
     const float *x;
     float *y;
     const void *_Nullable next; // weights that are probably read behind these, to be asked for in time
+    int32_t once;               // whether what is asked for stays out of the second-level cache
 } vector_product;
 #define VECTOR_PRODUCT(name) KERNEL(name, (const vector_product *job), (job))
 VECTOR_PRODUCT(product_f32)
@@ -55,6 +56,7 @@ typedef struct {
     long ahead;                // bytes from a line to what is asked for meanwhile
     long border, jump;         // from row first + border on, what is asked for lies `jump` bytes further
     int32_t streams;           // whose: 0 of all four rows, 1 of the first two, 2 of the last two, 3 of none
+    int32_t once;              // whether it stays out of the second-level cache
 } direct_tile;
 #define DIRECT_TILE(tokens)                     \
     DIRECT_WIDE(product_direct##tokens##_f32)   \
