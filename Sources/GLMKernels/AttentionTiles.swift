@@ -1,7 +1,8 @@
 import CVector
 
 // Gathered cache rows read where they lie: query heads by four rows for the scores, 64 columns of all rows for the
-// values. Orders of additions: the vector product's for a score, positions ascending for a value.
+// values. Orders of additions: the vector product's for a score, positions ascending for a value
+// within one call.
 
 @inline(__always)
 private func add(
@@ -12,6 +13,15 @@ private func add(
     sums.b = f32x16_multiply_add(b, head, sums.b)
     sums.c = f32x16_multiply_add(c, head, sums.c)
     sums.d = f32x16_multiply_add(d, head, sums.d)
+}
+
+/// Asks for a line of each row that the job names: one at a time, so that no burst waits for free line buffers.
+@inline(__always)
+private func askForRows(_ job: row_tile, _ k: Int) {
+    if job.asked > 0 { prefetch(job.next_a + k) }
+    if job.asked > 1 { prefetch(job.next_b + k) }
+    if job.asked > 2 { prefetch(job.next_c + k) }
+    if job.asked > 3 { prefetch(job.next_d + k) }
 }
 
 /// Four rows by `heads` heads, a literal from 1 to 6: 24 accumulators of 32 registers.
@@ -25,6 +35,7 @@ private func wideRows(_ job: row_tile, _ heads: Int) {
         let a = f32x16_load(job.a + k), b = f32x16_load(job.b + k)
         let c = f32x16_load(job.c + k), d = f32x16_load(job.d + k)
         let query = job.query + k
+        askForRows(job, k)
         add(a, b, c, d, query, &s0)
         if heads > 1 { add(a, b, c, d, query + stride, &s1) }
         if heads > 2 { add(a, b, c, d, query + 2 &* stride, &s2) }
@@ -76,6 +87,7 @@ private func narrowRows(_ job: row_tile, _ heads: Int) {
         let end = job.groups &* 16
         while k < end {
             let x = f32x16_load(query + k)
+            if head == 0 { askForRows(job, k) }
             sums.a = f32x16_multiply_add(f32x16_load(job.a + k), x, sums.a)
             sums.b = f32x16_multiply_add(f32x16_load(job.b + k), x, sums.b)
             sums.c = f32x16_multiply_add(f32x16_load(job.c + k), x, sums.c)

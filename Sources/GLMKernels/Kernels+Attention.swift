@@ -1,14 +1,20 @@
 import CVector
 
-/// Keys that are scored, or summed, together: their rows stay in the second-level cache while all heads pass.
-private let blockKeys = 64
+/// Keys whose rows stay in the nearest cache while all heads pass over some columns of them.
+private let panelKeys = 64
 /// Columns of a value that one tile sums.
 private let tileColumns = 64
+/// Gathered rows lie anywhere, so they are asked for by hand: as many rows ahead of those that are scored.
+private let rowsAhead = 8
 
 extension Kernels {
+    /// Keys whose values are added in one go: the sums of such blocks are then added in the blocks' order, whoever
+    /// made them.
+    public static let attentionBlock = 256
+
     /// Latent attention of one query row over gathered cache rows, each head for itself:
     /// output_h = Σ_j softmax_j(scale · q_h · key_j) · key_j[0 ..< latentWidth], positions ascending as
-    /// gathered.
+    /// gathered within a block of `attentionBlock`, then block by block.
     ///
     /// - Parameters:
     ///   - query: `[heads, width]`.
@@ -26,10 +32,24 @@ extension Kernels {
         attentionScores(
             query: query, heads: heads, width: width, keys: keys, range: 0..<keys.count, output: scratch)
         for h in 0..<heads { softmax(scratch + h * keys.count, scale: scale, count: keys.count) }
-        attendedColumns(
-            0..<latentWidth, weights: scratch, heads: heads, latentWidth: latentWidth, keys: keys,
+        let size = heads * latentWidth
+        attentionSums(
+            block: 0, 0..<latentWidth, weights: scratch, heads: heads, latentWidth: latentWidth, keys: keys,
             output: output)
+        if keys.count <= Kernels.attentionBlock { return }
+        withUnsafeTemporaryAllocation(byteCount: size * 4, alignment: 64) { buffer in
+            guard let sums = buffer.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+            for block in 1..<Kernels.attentionBlocks(keys.count) {
+                attentionSums(
+                    block: block, 0..<latentWidth, weights: scratch, heads: heads, latentWidth: latentWidth,
+                    keys: keys, output: sums)
+                add(output, sums, count: size, output: output)
+            }
+        }
     }
+
+    /// How many blocks `keys` rows make.
+    public static func attentionBlocks(_ keys: Int) -> Int { (keys + attentionBlock - 1) / attentionBlock }
 
     /// The first step of `attend` for some of the gathered rows: output[h, j] = q_h · key_j for j in `range`, row
     /// stride `keys.count`.
@@ -40,61 +60,54 @@ extension Kernels {
         precondition(
             range.lowerBound >= 0 && range.upperBound <= keys.count && width <= keys.width,
             "rows \(range) of \(keys.count)")
-        withRowBlock(keys, range) { dots(query, heads: heads, width: width, $0, output: output) }
+        let tail = width % 16, groups = width / 16
+        withUnsafeTemporaryAllocation(byteCount: (4 + heads) * 64, alignment: 64) { buffer in
+            guard let tails = buffer.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+            if tail > 0 { packTokens(query + groups * 16, width, heads, tail, tails + 64, heads * 16) }
+            for row in range.prefix(rowsAhead) { keys.prefetch(row, width: width) }
+            for start in stride(from: range.lowerBound, to: range.upperBound, by: 4) {
+                var job = keys.tile(start..<min(start + 4, range.upperBound))
+                job.groups = groups
+                job.query_stride = width
+                if tail > 0 {
+                    packTails(job, groups * 16, tail, tails)
+                    job.row_tails = UnsafePointer(tails)
+                }
+                forEachHeadTile(heads) { first, tileHeads in
+                    // Every tile asks for its share of the four rows that come later.
+                    let share = first * 4 / heads..<(first + tileHeads) * 4 / heads
+                    keys.ask(&job, start + rowsAhead + share.lowerBound, share.count, before: range.upperBound)
+                    job.query = query + first * width
+                    if tail > 0 { job.query_tails = UnsafePointer(tails + 64 + first * 16) }
+                    job.y = output + first * keys.count + start
+                    runRowTile(&job, heads: tileHeads)
+                }
+            }
+        }
     }
 
-    /// The last step of `attend` for some columns of the values: output[h, c] = Σ_j weights[h, j] · key_j[c], j
-    /// ascending, for c in `columns`.
+    /// The last step of `attend` for one block of keys and some columns of the values: output[h, c] = Σ_j weights[h, j] ·
+    /// key_j[c], j ascending, for the keys j of `block` and c in `columns`.
+    ///
+    /// - Parameter output: `[heads, latentWidth]`.
     /// - Precondition: `columns` begins with a whole 64, and ends with one or with the last.
-    public func attendedColumns(
-        _ columns: Range<Int>, weights: UnsafePointer<Float>, heads: Int, latentWidth: Int, keys: KeyRows,
-        output: UnsafeMutablePointer<Float>
+    public func attentionSums(
+        block: Int, _ columns: Range<Int>, weights: UnsafePointer<Float>, heads: Int, latentWidth: Int,
+        keys: KeyRows, output: UnsafeMutablePointer<Float>
     ) {
         precondition(
             columns.lowerBound % tileColumns == 0
                 && (columns.upperBound % tileColumns == 0 || columns.upperBound == latentWidth),
             "columns \(columns) of \(latentWidth)")
-        withRowBlock(keys, 0..<keys.count) {
-            weightedSum(weights, heads: heads, columns, latentWidth: latentWidth, $0, output: output)
-        }
-    }
-
-    private func withRowBlock(_ keys: KeyRows, _ range: Range<Int>, _ body: (RowBlock) -> Void) {
-        withUnsafeTemporaryAllocation(of: UnsafePointer<Float>.self, capacity: blockKeys) { rows in
+        let first = block * Kernels.attentionBlock
+        withUnsafeTemporaryAllocation(of: UnsafePointer<Float>.self, capacity: panelKeys) { rows in
             guard let rows = rows.baseAddress else { return }
-            body(RowBlock(keys: keys, range: range, rows: rows))
-        }
-    }
-
-    private func dots(
-        _ query: UnsafePointer<Float>, heads: Int, width: Int, _ block: RowBlock,
-        output: UnsafeMutablePointer<Float>
-    ) {
-        let tail = width % 16, groups = width / 16
-        withUnsafeTemporaryAllocation(byteCount: (4 + heads) * 64, alignment: 64) { buffer in
-            guard let tails = buffer.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
-            if tail > 0 { packTokens(query + groups * 16, width, heads, tail, tails + 64, heads * 16) }
-            // Memory is busy from the beginning on; what is asked for row by row comes in time only later.
-            block.prefetch(block.range.lowerBound..<block.range.lowerBound + blockKeys, width: width)
-            for start in stride(from: block.range.lowerBound, to: block.range.upperBound, by: blockKeys) {
-                let count = block.gather(start)
-                forEachHeadTile(heads) { first, tileHeads in
-                    for quad in stride(from: 0, to: count, by: 4) {
-                        let share = first * 4 / heads..<(first + tileHeads) * 4 / heads
-                        let next = start + blockKeys + quad
-                        block.prefetch(next + share.lowerBound..<next + share.upperBound, width: width)
-                        var job = block.tile(quad, count)
-                        if tail > 0 {
-                            packTails(job, groups * 16, tail, tails)
-                            job.row_tails = UnsafePointer(tails)
-                            job.query_tails = UnsafePointer(tails + 64 + first * 16)
-                        }
-                        job.query = query + first * width
-                        (job.query_stride, job.groups) = (width, groups)
-                        job.y = output + first * block.keys.count + start + quad
-                        runRowTile(&job, heads: tileHeads)
-                    }
-                }
+            let end = min(first + Kernels.attentionBlock, keys.count)
+            for start in stride(from: first, to: end, by: panelKeys) {
+                let panel = KeyPanel(keys: keys, start: start, count: min(panelKeys, end - start), rows: rows)
+                weightedSum(
+                    weights, heads: heads, columns, latentWidth: latentWidth, panel, isFirst: start == first,
+                    output: output)
             }
         }
     }
@@ -120,49 +133,44 @@ extension Kernels {
     }
 
     private func weightedSum(
-        _ weights: UnsafePointer<Float>, heads: Int, _ columns: Range<Int>, latentWidth: Int,
-        _ block: RowBlock,
-        output: UnsafeMutablePointer<Float>
+        _ weights: UnsafePointer<Float>, heads: Int, _ columns: Range<Int>, latentWidth: Int, _ panel: KeyPanel,
+        isFirst: Bool, output: UnsafeMutablePointer<Float>
     ) {
-        let whole = columns.upperBound / tileColumns * tileColumns, stride = block.keys.count
-        for start in Swift.stride(from: 0, to: stride, by: blockKeys) {
-            let count = block.gather(start)
-            for column in Swift.stride(from: columns.lowerBound, to: whole, by: tileColumns) {
-                forEachHeadTile(heads) { first, tileHeads in
-                    var job = value_tile(
-                        rows: UnsafePointer(block.rows), column: column, count: count,
-                        x: weights + first * stride + start, x_stride: stride,
-                        y: output + first * latentWidth + column, y_stride: latentWidth,
-                        first: start == 0 ? 1 : 0)
-                    runValueTile(&job, heads: tileHeads)
-                }
+        let whole = columns.upperBound / tileColumns * tileColumns, stride = panel.keys.count
+        for column in Swift.stride(from: columns.lowerBound, to: whole, by: tileColumns) {
+            forEachHeadTile(heads) { first, tileHeads in
+                var job = value_tile(
+                    rows: UnsafePointer(panel.rows), column: column, count: panel.count,
+                    x: weights + first * stride + panel.start, x_stride: stride,
+                    y: output + first * latentWidth + column, y_stride: latentWidth,
+                    first: isFirst ? 1 : 0)
+                runValueTile(&job, heads: tileHeads)
             }
-            if whole < columns.upperBound {
-                sumEdge(
-                    weights + start, heads: heads, whole..<latentWidth, block, count: count,
-                    isFirst: start == 0, output: output)
-            }
+        }
+        if whole < columns.upperBound {
+            sumEdge(
+                weights + panel.start, heads: heads, whole..<latentWidth, panel, isFirst: isFirst, output: output)
         }
     }
 
     /// The last columns, fewer than a tile: through buffers, so that nothing beyond them is touched.
     private func sumEdge(
-        _ weights: UnsafePointer<Float>, heads: Int, _ columns: Range<Int>, _ block: RowBlock, count: Int,
-        isFirst: Bool, output: UnsafeMutablePointer<Float>
+        _ weights: UnsafePointer<Float>, heads: Int, _ columns: Range<Int>, _ keys: KeyPanel, isFirst: Bool,
+        output: UnsafeMutablePointer<Float>
     ) {
-        let width = columns.upperBound, part = columns.count
-        withUnsafeTemporaryAllocation(byteCount: (blockKeys + heads) * tileColumns * 4, alignment: 64) {
+        let width = columns.upperBound, part = columns.count, count = keys.count
+        withUnsafeTemporaryAllocation(byteCount: (panelKeys + heads) * tileColumns * 4, alignment: 64) {
             guard let panel = $0.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
             panel.update(repeating: 0, count: (count + heads) * tileColumns)
             for j in 0..<count {
-                packTokens(block.rows[j] + columns.lowerBound, 0, 1, part, panel + j * tileColumns, 16)
+                packTokens(keys.rows[j] + columns.lowerBound, 0, 1, part, panel + j * tileColumns, 16)
             }
             let edge = panel + count * tileColumns
             for h in 0..<heads {
                 (edge + h * tileColumns).update(from: output + h * width + columns.lowerBound, count: part)
             }
             var job = transposed_tile(
-                panel: panel, x: weights, x_stride: block.keys.count, rows: count, tokens: heads, y: edge,
+                panel: panel, x: weights, x_stride: keys.keys.count, rows: count, tokens: heads, y: edge,
                 y_stride: tileColumns, first: isFirst ? 1 : 0)
             runTransposedTiles(&job)
             for h in 0..<heads {
@@ -172,36 +180,45 @@ extension Kernels {
     }
 }
 
-/// Where the gathered rows of one block lie.
-private struct RowBlock {
+/// Where some gathered rows lie.
+private struct KeyPanel {
     let keys: KeyRows
-    /// Which of the gathered rows.
-    let range: Range<Int>
-    let rows: UnsafeMutablePointer<UnsafePointer<Float>>
+    /// Of the gathered rows the first, and how many.
+    let start, count: Int
+    let rows: UnsafePointer<UnsafePointer<Float>>
 
-    /// Finds the rows from `start` on, a block of them at most; how many there are.
-    func gather(_ start: Int) -> Int {
-        let count = min(blockKeys, range.upperBound - start)
+    /// Finds the rows and writes their addresses to `rows`.
+    init(keys: KeyRows, start: Int, count: Int, rows: UnsafeMutablePointer<UnsafePointer<Float>>) {
+        (self.keys, self.start, self.count) = (keys, start, count)
         for index in 0..<count { rows[index] = keys.row(start + index) }
-        return count
+        self.rows = UnsafePointer(rows)
     }
+}
 
-    /// Rows `quad` to `quad + 3` of the block; the last one again where fewer are left.
-    func tile(_ quad: Int, _ count: Int) -> row_tile {
-        let last = count - 1
+extension KeyRows {
+    /// Up to four rows; the last one again where fewer are left.
+    fileprivate func tile(_ range: Range<Int>) -> row_tile {
+        let first = range.lowerBound, last = range.upperBound - 1
+        let a = row(first)
         return row_tile(
-            a: rows[quad], b: rows[min(quad + 1, last)], c: rows[min(quad + 2, last)],
-            d: rows[min(quad + 3, last)], query: rows[quad], query_stride: 0, groups: 0, row_tails: nil,
-            query_tails: nil, y: UnsafeMutablePointer(mutating: rows[quad]), y_stride: keys.count,
-            rows: min(4, count - quad))
+            a: a, b: row(min(first + 1, last)), c: row(min(first + 2, last)), d: row(min(first + 3, last)),
+            query: a, query_stride: 0, groups: 0, row_tails: nil, query_tails: nil,
+            y: UnsafeMutablePointer(mutating: a), y_stride: count, rows: range.count, next_a: a, next_b: a,
+            next_c: a, next_d: a, asked: 0)
     }
 
-    /// Asks for rows that will be read: gathered rows lie anywhere. While a block is worked on, each of its
-    /// tiles asks for a part of the next one.
-    func prefetch(_ range: Range<Int>, width: Int) {
-        for index in range.lowerBound..<max(range.lowerBound, min(range.upperBound, self.range.upperBound)) {
-            let row = UnsafeRawPointer(keys.row(index))
-            for line in Swift.stride(from: 0, to: width * 4, by: 64) { CVector.prefetch(row + line) }
-        }
+    /// Makes a tile ask for `count` rows from `first` on, those that lie before `end`.
+    fileprivate func ask(_ job: inout row_tile, _ first: Int, _ count: Int, before end: Int) {
+        job.asked = max(0, min(count, end - first))
+        if job.asked > 0 { job.next_a = row(first) }
+        if job.asked > 1 { job.next_b = row(first + 1) }
+        if job.asked > 2 { job.next_c = row(first + 2) }
+        if job.asked > 3 { job.next_d = row(first + 3) }
+    }
+
+    /// Asks for a row at once.
+    fileprivate func prefetch(_ index: Int, width: Int) {
+        let row = UnsafeRawPointer(self.row(index))
+        for line in stride(from: 0, to: width * 4, by: 64) { CVector.prefetch(row + line) }
     }
 }

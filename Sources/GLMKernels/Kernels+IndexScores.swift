@@ -109,13 +109,21 @@ private struct KeySums {
 private func wideHeads(_ job: index_block, _ first: Int, _ heads: Int, _ scores: inout KeySums) {
     var s0 = KeySums(), s1 = KeySums(), s2 = KeySums(), s3 = KeySums()
     var s4 = KeySums(), s5 = KeySums(), s6 = KeySums(), s7 = KeySums()
-    var panel = job.panel, next = job.next
+    var panel = job.panel
+    var next = job.next + (first == 8 ? job.dim &* 16 : 0)
+    let asks = first == 0 || (first == 8 && job.heads >= 16)
+    let asksTwice = job.heads < 16
     var query = job.query + first &* job.dim
     let end = query + job.dim, stride = job.dim
     while query < end {
-        if first == 0 { prefetch_near(next) }
-        if first == (job.heads < 16 ? 0 : 8) { prefetch_near(next + 16) }
-        next += blockKeys
+        if asks {
+            prefetch(next)
+            next += 16
+            if asksTwice {
+                prefetch(next)
+                next += 16
+            }
+        }
         let low = f32x16_load(panel), high = f32x16_load(panel + 16)
         s0.add(query, low, high)
         if heads > 1 { s1.add(query + stride, low, high) }

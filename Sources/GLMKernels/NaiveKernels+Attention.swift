@@ -12,9 +12,15 @@ extension NaiveKernels {
             }
             softmax(weights, count: keys.count)
             for c in 0..<latentWidth {
-                var sum: Float = 0
-                for j in 0..<keys.count { sum = multiplyAdd(weights[j], keys.row(j)[c], sum) }
-                output[h * latentWidth + c] = sum
+                var total: Float = 0
+                for first in stride(from: 0, to: keys.count, by: Kernels.attentionBlock) {
+                    var sum: Float = 0
+                    for j in first..<min(first + Kernels.attentionBlock, keys.count) {
+                        sum = multiplyAdd(weights[j], keys.row(j)[c], sum)
+                    }
+                    total = first == 0 ? sum : total + sum
+                }
+                output[h * latentWidth + c] = total
             }
         }
     }

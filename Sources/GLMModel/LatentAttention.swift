@@ -5,7 +5,7 @@ public import GLMTensor
 /// elements are also the value, shared by all query heads.
 ///
 /// s_h(t, j) = scale · (q̃_h(t) · [c_j, k^R_j]); ô_h(t) = Σ_j softmax_j(s_h(t)) c_j over j in the row's
-/// selection, ascending. Knows no weights and no layers.
+/// selection, ascending, in blocks of 256. Knows no weights and no layers.
 /// Source: specification §4, absorbed evaluation.
 public struct LatentAttention: Sendable {
     let heads: Int
@@ -88,8 +88,8 @@ public struct LatentAttention: Sendable {
         }
     }
 
-    /// The same for fewer rows than threads, row by row: all threads score, each a part of the keys, and sum, each a part
-    /// of the columns. Every cache row comes from memory once, where threads with heads of their own would each read all.
+    /// The same for fewer rows than threads, row by row: all threads score and sum, each a part of the keys. Every cache row
+    /// comes from memory once, where threads with heads of their own would each read all.
     private func together(
         _ queries: Tensor, over keys: KeySelection, rows cached: CachedRows, sequenceOfRow: [Int]
     ) -> Tensor {
@@ -116,13 +116,16 @@ public struct LatentAttention: Sendable {
     private func attendTogether(
         _ query: UnsafePointer<Float>, _ keys: KeyRows, into output: UnsafeMutablePointer<Float>
     ) {
-        guard keys.count > 0 else {
-            return unsafe output.update(repeating: 0, count: heads * latentRank)
-        }
-        let scores = UnsafeMutablePointer<Float>.allocate(capacity: heads * keys.count)
-        defer { unsafe scores.deallocate() }
+        let size = heads * latentRank
+        guard keys.count > 0 else { return unsafe output.update(repeating: 0, count: size) }
         let kernels = compute.kernels
-        forEachPart(of: keys.count, unit: LatentAttention.keyUnit) { range in
+        let blocks = Kernels.attentionBlocks(keys.count)
+        // With a block for every thread each sums the rows that it scored; with fewer, each takes columns.
+        let hasBlocks = blocks >= compute.pool.threads
+        let scores = UnsafeMutablePointer<Float>.allocate(capacity: heads * keys.count + (blocks - 1) * size)
+        defer { unsafe scores.deallocate() }
+        let sums = unsafe scores + heads * keys.count
+        forEachPart(of: keys.count, unit: hasBlocks ? Kernels.attentionBlock : LatentAttention.keyUnit) { range in
             unsafe kernels.attentionScores(
                 query: query, heads: heads, width: width, keys: keys, range: range, output: scores)
         }
@@ -131,11 +134,20 @@ public struct LatentAttention: Sendable {
                 unsafe kernels.softmax(scores + head * keys.count, scale: scale, count: keys.count)
             }
         }
-        forEachPart(of: latentRank, unit: LatentAttention.columnUnit) { range in
-            unsafe kernels.attendedColumns(
-                range, weights: scores, heads: heads, latentWidth: latentRank, keys: keys, output: output)
+        func sum(_ block: Int, _ columns: Range<Int>) {
+            unsafe kernels.attentionSums(
+                block: block, columns, weights: scores, heads: heads, latentWidth: latentRank, keys: keys,
+                output: block == 0 ? output : sums + (block - 1) * size)
         }
-        unsafe compute.store(output, count: heads * latentRank)
+        if hasBlocks {
+            forEachPart(of: blocks, unit: 1) { for block in $0 { sum(block, 0..<latentRank) } }
+        } else {
+            forEachPart(of: latentRank, unit: LatentAttention.columnUnit) { for block in 0..<blocks { sum(block, $0) } }
+        }
+        for block in 1..<max(1, blocks) {
+            unsafe kernels.add(output, sums + (block - 1) * size, count: size, output: output)
+        }
+        unsafe compute.store(output, count: size)
     }
 
     /// Keys, and columns, that one thread takes at least.
