@@ -144,15 +144,20 @@ public struct LatentAttention: Sendable {
         } else {
             forEachPart(of: latentRank, unit: LatentAttention.columnUnit) { for block in 0..<blocks { sum(block, $0) } }
         }
-        for block in 1..<max(1, blocks) {
-            unsafe kernels.add(output, sums + (block - 1) * size, count: size, output: output)
+        forEachPart(of: blocks > 1 ? size : 0, unit: LatentAttention.sumUnit) { range in
+            for block in 1..<blocks {
+                let from = unsafe sums + (block - 1) * size + range.lowerBound
+                let to = unsafe output + range.lowerBound
+                unsafe kernels.add(to, from, count: range.count, output: to)
+            }
         }
         unsafe compute.store(output, count: size)
     }
 
-    /// Keys, and columns, that one thread takes at least.
+    /// Keys, columns, and elements of several blocks' sums, that one thread takes at least.
     private static let keyUnit = 64
     private static let columnUnit = 64
+    private static let sumUnit = 8192
 
     /// Cuts 0 ..< `count` into parts of whole units, one for each thread.
     private func forEachPart(of count: Int, unit: Int, _ body: (Range<Int>) -> Void) {
