@@ -76,7 +76,8 @@ extension Kernels {
                 forEachHeadTile(heads) { first, tileHeads in
                     // Every tile asks for its share of the four rows that come later.
                     let share = first * 4 / heads..<(first + tileHeads) * 4 / heads
-                    keys.ask(&job, start + rowsAhead + share.lowerBound, share.count, before: range.upperBound)
+                    keys.ask(
+                        &job, start + rowsAhead + share.lowerBound, share.count, before: range.upperBound)
                     job.query = query + first * width
                     if tail > 0 { job.query_tails = UnsafePointer(tails + 64 + first * 16) }
                     job.y = output + first * keys.count + start
@@ -133,7 +134,8 @@ extension Kernels {
     }
 
     private func weightedSum(
-        _ weights: UnsafePointer<Float>, heads: Int, _ columns: Range<Int>, latentWidth: Int, _ panel: KeyPanel,
+        _ weights: UnsafePointer<Float>, heads: Int, _ columns: Range<Int>, latentWidth: Int,
+        _ panel: KeyPanel,
         isFirst: Bool, output: UnsafeMutablePointer<Float>
     ) {
         let whole = columns.upperBound / tileColumns * tileColumns, stride = panel.keys.count
@@ -149,7 +151,8 @@ extension Kernels {
         }
         if whole < columns.upperBound {
             sumEdge(
-                weights + panel.start, heads: heads, whole..<latentWidth, panel, isFirst: isFirst, output: output)
+                weights + panel.start, heads: heads, whole..<latentWidth, panel, isFirst: isFirst,
+                output: output)
         }
     }
 

@@ -17,7 +17,7 @@ public struct Kernels: Sendable {
     }
 
     /// The same, asking for weights past the second-level cache or not.
-    func fetching(once: Bool) -> Kernels { Kernels(level: level, fetchesOnce: once) }
+    package func fetching(once: Bool) -> Kernels { Kernels(level: level, fetchesOnce: once) }
 
     /// `fetchesOnce` as the loops take it.
     var once: Int32 { fetchesOnce ? 1 : 0 }

@@ -125,7 +125,8 @@ public struct LatentAttention: Sendable {
         let scores = UnsafeMutablePointer<Float>.allocate(capacity: heads * keys.count + (blocks - 1) * size)
         defer { unsafe scores.deallocate() }
         let sums = unsafe scores + heads * keys.count
-        forEachPart(of: keys.count, unit: hasBlocks ? Kernels.attentionBlock : LatentAttention.keyUnit) { range in
+        forEachPart(of: keys.count, unit: hasBlocks ? Kernels.attentionBlock : LatentAttention.keyUnit) {
+            range in
             unsafe kernels.attentionScores(
                 query: query, heads: heads, width: width, keys: keys, range: range, output: scores)
         }
@@ -142,7 +143,9 @@ public struct LatentAttention: Sendable {
         if hasBlocks {
             forEachPart(of: blocks, unit: 1) { for block in $0 { sum(block, 0..<latentRank) } }
         } else {
-            forEachPart(of: latentRank, unit: LatentAttention.columnUnit) { for block in 0..<blocks { sum(block, $0) } }
+            forEachPart(of: latentRank, unit: LatentAttention.columnUnit) {
+                for block in 0..<blocks { sum(block, $0) }
+            }
         }
         forEachPart(of: blocks > 1 ? size : 0, unit: LatentAttention.sumUnit) { range in
             for block in 1..<blocks {

@@ -27,7 +27,8 @@ private final class PagedRows {
 private let shapes: [(Int, Int, Int, Int, [Int32]?)] = [
     (1, 1, 1, 1, nil), (2, 17, 16, 7, nil), (7, 31, 9, 65, nil), (6, 64, 64, 129, [0, 3, 64, 65, 127, 128]),
     (13, 130, 127, 200, [199]), (5, 48, 40, 70, [1, 2, 3, 4, 5, 60, 61, 62, 63, 64, 65, 66, 67, 68]),
-    (64, 576, 512, 130, nil),
+    (64, 576, 512, 130, nil), (9, 80, 72, 256, nil), (9, 80, 72, 257, nil), (3, 33, 20, 700, nil),
+    (16, 320, 256, 600, (0..<520).map { Int32($0 + $0 / 8) }),
 ]
 
 private func attend(
@@ -71,6 +72,86 @@ func attentionEqualsItsTwin(level: InstructionSet, index: Int) throws {
             try attend(level, shape, heads: 0..<half, naive: false)
             + attend(level, shape, heads: half..<shape.0, naive: false)
         #expect(bits(parts) == bits(fast))
+    }
+}
+
+@Test(arguments: levels, shapes.indices)
+func attentionInPartsEqualsTheWhole(level: InstructionSet, index: Int) throws {
+    let (heads, width, latent, count, positions) = shapes[index]
+    let kernels = Kernels.table(level)
+    let rows = try PagedRows(count: count, width: width, seed: 5)
+    let query = try activations(heads * width, seed: 3)
+    let whole = try attend(level, shapes[index], heads: 0..<heads, naive: false)
+    let run = { (keys: KeyRows) in
+        let scores = try GuardedBytes(count: heads * keys.count * 4)
+        let third = keys.count / 3
+        for range in [third..<keys.count, 0..<third] {
+            kernels.attentionScores(
+                query: query.floats, heads: heads, width: width, keys: keys, range: range,
+                output: scores.floats)
+        }
+        for h in 0..<heads {
+            kernels.softmax(scores.floats + h * keys.count, scale: 0.3, count: keys.count)
+        }
+        // Blocks in any order, columns in two parts; the sums are added in the blocks' order.
+        let cut = latent / 2 / 64 * 64
+        var total = [Float](repeating: 0, count: heads * latent)
+        for block in 0..<Kernels.attentionBlocks(keys.count) {
+            let sums = try results(heads * latent) { output in
+                for columns in [cut..<latent, 0..<cut] where !columns.isEmpty {
+                    kernels.attentionSums(
+                        block: block, columns, weights: scores.floats, heads: heads, latentWidth: latent,
+                        keys: keys, output: output)
+                }
+            }
+            total = block == 0 ? sums : zip(total, sums).map { $0 + $1 }
+        }
+        #expect(bits(total) == bits(whole))
+    }
+    guard let positions else { return try run(KeyRows(pages: rows.pages, width: width, count: count)) }
+    try positions.withUnsafeBufferPointer {
+        try run(KeyRows(pages: rows.pages, width: width, positions: $0.baseAddress, count: positions.count))
+    }
+}
+
+/// The order of additions is that of blocks: one chain over all keys gives other bits, so the tests above can fail.
+@Test(arguments: levels)
+func blocksOfKeysShowInTheBits(level: InstructionSet) throws {
+    let (heads, width, latent, count) = (3, 33, 20, 700)
+    let rows = try PagedRows(count: count, width: width, seed: 5)
+    let keys = KeyRows(pages: rows.pages, width: width, count: count)
+    let query = try activations(heads * width, seed: 3)
+    let scratch = try GuardedBytes(count: heads * count * 4)
+    let blocks = try results(heads * latent) {
+        Kernels.table(level).attend(
+            query: query.floats, heads: heads, width: width, latentWidth: latent, scale: 0.3, keys: keys,
+            scratch: scratch.floats, output: $0)
+    }
+    let weights = scratch.floats
+    var chain = [Float](repeating: 0, count: heads * latent)
+    for h in 0..<heads {
+        for c in 0..<latent {
+            for j in 0..<count { chain[h * latent + c].addProduct(weights[h * count + j], keys.row(j)[c]) }
+        }
+    }
+    #expect(bits(chain) != bits(blocks))
+}
+
+/// How weights are asked for shows in no result.
+@Test(arguments: levels)
+func hintsChangeNothing(level: InstructionSet) throws {
+    let kernels = Kernels.table(level)
+    let weights = try activations(40 * 200, seed: 1)
+    let x = try activations(3 * 200, seed: 2)
+    for tokens in [1, 3] {
+        let made = try [true, false].map { once in
+            try results(tokens * 40) {
+                kernels.fetching(once: once).product(
+                    WeightView(format: .float32, base: weights.floats, rows: 40, columns: 200), rows: 0..<40,
+                    x: x.floats, tokens: tokens, xStride: 200, y: $0, yStride: 40)
+            }
+        }
+        #expect(bits(made[0]) == bits(made[1]))
     }
 }
 
