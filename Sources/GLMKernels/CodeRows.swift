@@ -108,25 +108,8 @@ private struct RowPairs {
 @inline(__always)
 private func prefetchPairs(_ p: UnsafeRawPointer, _ apart: Int, _ second: Int, once: Bool) {
     let q = p + second
-    if once {
-        prefetch_once(p)
-        prefetch_once(q)
-        prefetch_once(p + apart)
-        prefetch_once(q + apart)
-        prefetch_once(p + 2 &* apart)
-        prefetch_once(q + 2 &* apart)
-        prefetch_once(p + 3 &* apart)
-        prefetch_once(q + 3 &* apart)
-    } else {
-        prefetch(p)
-        prefetch(q)
-        prefetch(p + apart)
-        prefetch(q + apart)
-        prefetch(p + 2 &* apart)
-        prefetch(q + 2 &* apart)
-        prefetch(p + 3 &* apart)
-        prefetch(q + 3 &* apart)
-    }
+    askForWeights(p, q, p + apart, q + apart, once: once)
+    askForWeights(p + 2 &* apart, q + 2 &* apart, p + 3 &* apart, q + 3 &* apart, once: once)
 }
 
 /// Eight rows at a time, for 32 registers.

@@ -48,31 +48,32 @@ struct FourRows {
     @inline(__always)
     func prefetchAfter(_ offset: Int) {
         let delta = offset &+ prefetchDistance &+ (offset < turn ? 0 : skip)
-        ask(a + delta, b + delta, c + delta, d + delta)
+        askForWeights(a + delta, b + delta, c + delta, d + delta, once: once)
     }
 
     /// The same for four neighbours whose rows follow one another.
     @inline(__always)
     func prefetchNeighbours(_ offset: Int) {
         let delta = offset &+ neighbourDistance
-        ask(a + delta, b + delta, c + delta, d + delta)
+        askForWeights(a + delta, b + delta, c + delta, d + delta, once: once)
     }
+}
 
-    @inline(__always)
-    private func ask(
-        _ a: UnsafeRawPointer, _ b: UnsafeRawPointer, _ c: UnsafeRawPointer, _ d: UnsafeRawPointer
-    ) {
-        if once {
-            prefetch_once(a)
-            prefetch_once(b)
-            prefetch_once(c)
-            prefetch_once(d)
-        } else {
-            prefetch(a)
-            prefetch(b)
-            prefetch(c)
-            prefetch(d)
-        }
+/// Asks for four lines of weights: past the second-level cache, or into it.
+@inline(__always)
+func askForWeights(
+    _ a: UnsafeRawPointer, _ b: UnsafeRawPointer, _ c: UnsafeRawPointer, _ d: UnsafeRawPointer, once: Bool
+) {
+    if once {
+        prefetch_once(a)
+        prefetch_once(b)
+        prefetch_once(c)
+        prefetch_once(d)
+    } else {
+        prefetch(a)
+        prefetch(b)
+        prefetch(c)
+        prefetch(d)
     }
 }
 

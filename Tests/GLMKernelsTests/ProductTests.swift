@@ -225,3 +225,21 @@ func emptyProducts(level: InstructionSet) throws {
     }
     #expect(try product(level, w.view, x, tokens: 0) == [])
 }
+
+/// How weights are asked for shows in no result.
+@Test(arguments: levels)
+func hintsChangeNothing(level: InstructionSet) throws {
+    let kernels = Kernels.table(level)
+    let weights = try activations(40 * 200, seed: 1)
+    let x = try activations(3 * 200, seed: 2)
+    for tokens in [1, 3] {
+        let made = try [true, false].map { once in
+            try results(tokens * 40) {
+                kernels.fetching(once: once).product(
+                    WeightView(format: .float32, base: weights.floats, rows: 40, columns: 200), rows: 0..<40,
+                    x: x.floats, tokens: tokens, xStride: 200, y: $0, yStride: 40)
+            }
+        }
+        #expect(bits(made[0]) == bits(made[1]))
+    }
+}
