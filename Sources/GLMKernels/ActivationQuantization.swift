@@ -60,7 +60,7 @@ extension Kernels {
         scales: UnsafeMutablePointer<Float>, scaleStride: Int
     ) {
         precondition(block > 0 && block % 16 == 0, "groups of \(block) activations")
-        switch level {
+        switch vectors {
         case .avx512: quantize_activations_avx512(x, count, block, codes, stride, scales, scaleStride)
         case .avx2: quantize_activations_avx2(x, count, block, codes, stride, scales, scaleStride)
         case .baseline: quantize_activations_baseline(x, count, block, codes, stride, scales, scaleStride)

@@ -44,7 +44,7 @@ extension Kernels {
     /// call, so the same on every machine.
     @inline(never)
     public func exp(_ x: UnsafePointer<Float>, count: Int, output: UnsafeMutablePointer<Float>) {
-        switch level {
+        switch vectors {
         case .avx512: exp_row_avx512(x, count, output)
         case .avx2: exp_row_avx2(x, count, output)
         case .baseline: exp_row_baseline(x, count, output)
@@ -71,7 +71,7 @@ extension Kernels {
     /// output = 1 / (1 + exp(−x)).
     @inline(never)
     public func sigmoid(_ x: UnsafePointer<Float>, count: Int, output: UnsafeMutablePointer<Float>) {
-        switch level {
+        switch vectors {
         case .avx512: sigmoid_row_avx512(x, count, output)
         case .avx2: sigmoid_row_avx2(x, count, output)
         case .baseline: sigmoid_row_baseline(x, count, output)
@@ -105,7 +105,7 @@ extension Kernels {
     public func siluMultiply(
         gate: UnsafePointer<Float>, up: UnsafePointer<Float>, count: Int, output: UnsafeMutablePointer<Float>
     ) {
-        switch level {
+        switch vectors {
         case .avx512: silu_multiply_avx512(gate, up, count, output)
         case .avx2: silu_multiply_avx2(gate, up, count, output)
         case .baseline: silu_multiply_baseline(gate, up, count, output)
@@ -162,7 +162,7 @@ extension Kernels {
     /// +∞, becomes NaN.
     @inline(never)
     public func softmax(_ x: UnsafeMutablePointer<Float>, scale: Float = 1, count: Int) {
-        switch level {
+        switch vectors {
         case .avx512: softmax_row_avx512(x, scale, count)
         case .avx2: softmax_row_avx2(x, scale, count)
         case .baseline: softmax_row_baseline(x, scale, count)

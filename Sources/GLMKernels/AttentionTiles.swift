@@ -238,7 +238,7 @@ extension Kernels {
     /// `heads`, 1 to 6, by up to four rows.
     @inline(never)
     func runRowTile(_ job: UnsafePointer<row_tile>, heads: Int) {
-        switch (level, heads) {
+        switch (vectors, heads) {
         case (.avx512, 6): row_tile6_avx512(job)
         case (.avx512, 5): row_tile5_avx512(job)
         case (.avx512, 4): row_tile4_avx512(job)
@@ -263,7 +263,7 @@ extension Kernels {
     /// `heads`, 1 to 6, over 64 columns.
     @inline(never)
     func runValueTile(_ job: UnsafePointer<value_tile>, heads: Int) {
-        switch (level, heads) {
+        switch (vectors, heads) {
         case (.avx512, 6): value_tile6_avx512(job)
         case (.avx512, 5): value_tile5_avx512(job)
         case (.avx512, 4): value_tile4_avx512(job)

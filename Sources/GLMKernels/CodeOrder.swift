@@ -157,7 +157,7 @@ extension Kernels {
         _ x: UnsafePointer<Float>, _ stride: Int, _ tokens: Int, _ count: Int,
         _ packed: UnsafeMutablePointer<Float>, _ groupStride: Int
     ) {
-        switch level {
+        switch vectors {
         case .avx512: pack_codes_avx512(x, stride, tokens, count, packed, groupStride)
         case .avx2: pack_codes_avx2(x, stride, tokens, count, packed, groupStride)
         case .baseline: pack_codes_baseline(x, stride, tokens, count, packed, groupStride)
@@ -167,7 +167,7 @@ extension Kernels {
     /// Tokens in code order times the scales of their columns.
     @inline(never)
     func scaleCodes(_ job: UnsafePointer<code_scaling>) {
-        switch level {
+        switch vectors {
         case .avx512: scale_codes_avx512(job)
         case .avx2: scale_codes_avx2(job)
         case .baseline: scale_codes_baseline(job)
@@ -179,7 +179,7 @@ extension Kernels {
     func decodeCodes(
         _ source: UnsafeRawPointer, _ count: Int, _ panel: UnsafeMutablePointer<Float>, _ stride: Int
     ) {
-        switch level {
+        switch vectors {
         case .avx512: decode_codes_avx512(source, count, panel, stride)
         case .avx2: decode_codes_avx2(source, count, panel, stride)
         case .baseline: decode_codes_baseline(source, count, panel, stride)
@@ -191,7 +191,7 @@ extension Kernels {
     func scaleRow(
         _ x: UnsafePointer<Float>, _ factor: Float, _ count: Int, _ y: UnsafeMutablePointer<Float>
     ) {
-        switch level {
+        switch vectors {
         case .avx512: scale_row_avx512(x, factor, count, y)
         case .avx2: scale_row_avx2(x, factor, count, y)
         case .baseline: scale_row_baseline(x, factor, count, y)

@@ -179,7 +179,7 @@ extension Kernels {
     /// Rows of FP8 codes by one token in code order that has the scales.
     @inline(never)
     func codeProduct(_ job: UnsafePointer<vector_product>) {
-        switch level {
+        switch vectors {
         case .avx512: product_fp8_avx512(job)
         case .avx2: product_fp8_avx2(job)
         case .baseline: product_fp8_baseline(job)

@@ -9,7 +9,8 @@ extension Compute {
                 roundOutputs(others[index], rows: rows)
             }
         }
-        if !paired.isEmpty { pairProduct(paired) }
+        if paired.isEmpty { return }
+        if kernels.multipliesMatrices { matrixProduct(paired) } else { pairProduct(paired) }
     }
 
     private func pairProduct(_ groups: [ProductGroup]) {
@@ -37,6 +38,35 @@ extension Compute {
                 kernels.pairProduct(
                     groups[index].weight, rows: rows, tokens[index], y: groups[index].y,
                     yStride: groups[index].yStride)
+            }
+        }
+    }
+
+    private func matrixProduct(_ groups: [ProductGroup]) {
+        let plan = InputPlan(groups, tileWidth: MatrixTokens.tileWidth) {
+            MatrixTokens.floats(tokens: $0.tokens, columns: $0.weight.columns)
+        }
+        if plan.floats > PackPlan.limit, let (first, second) = PackPlan.halves(groups) {
+            matrixProduct(first)
+            matrixProduct(second)
+            return
+        }
+        withPackBuffer(floats: plan.floats) { memory in
+            let tokens = groups.enumerated().map { index, group in
+                MatrixTokens(
+                    base: UnsafeMutableRawPointer(memory.base + plan.offsets[index]), tokens: group.tokens,
+                    columns: group.weight.columns)
+            }
+            pool.parallel(plan.units.count) { index in
+                let (group, tile) = plan.units[index]
+                kernels.pack(
+                    groups[group].x, stride: groups[group].xStride, tile: tokens[group].tile(tile),
+                    into: tokens[group])
+            }
+            cut(groups, extent: { $0.rows }, unit: 32) { index, rows, scratch, _ in
+                kernels.matrixProduct(
+                    groups[index].weight, rows: rows, tokens[index], y: groups[index].y,
+                    yStride: groups[index].yStride, scratch: scratch)
             }
         }
     }

@@ -50,7 +50,7 @@ extension Kernels {
         _ format: WeightView.Format, _ source: UnsafeRawPointer, _ count: Int, _ scales: UnsafeRawPointer?,
         _ block: Int, _ phase: Int, _ panel: UnsafeMutablePointer<Float>, _ stride: Int
     ) {
-        switch (level, format) {
+        switch (vectors, format) {
         case (.avx512, .float32): decode_f32_avx512(source, count, scales, block, phase, panel, stride)
         case (.avx512, .bfloat16): decode_bf16_avx512(source, count, scales, block, phase, panel, stride)
         case (.avx512, .float8E4M3): decode_fp8_avx512(source, count, scales, block, phase, panel, stride)

@@ -215,7 +215,7 @@ extension Kernels {
     /// One tile of 2 to 6 tokens.
     @inline(never)
     func runDirect(_ format: WeightView.Format, _ job: UnsafePointer<direct_tile>, tokens: Int) {
-        switch (level, format, tokens) {
+        switch (vectors, format, tokens) {
         case (.avx512, .float32, 2): product_direct2_f32_avx512(job)
         case (.avx512, .float32, 3): product_direct3_f32_avx512(job)
         case (.avx512, .float32, 4): product_direct4_f32_avx512(job)
@@ -241,7 +241,7 @@ extension Kernels {
         var part = job.pointee
         for index in 0..<parts {
             let count = tileTokens(tokens, parts, index)
-            switch (level, format, count) {
+            switch (vectors, format, count) {
             case (.avx2, .float32, 2): product_direct2_f32_avx2(&part)
             case (.avx2, .float32, _): product_direct3_f32_avx2(&part)
             case (.avx2, .bfloat16, 2): product_direct2_bf16_avx2(&part)

@@ -18,6 +18,9 @@ public enum InstructionSet: Int, CaseIterable, Comparable, Sendable {
     case avx2
     /// 512-bit vectors with fused multiply-add.
     case avx512
+    /// The same vectors, and matrix registers (AMX) for products of BF16: the numeric mode `bfloat16` adds in another
+    /// order there, all else is as at `avx512`.
+    case amx
 
     /// Narrower vectors come first.
     public static func < (left: InstructionSet, right: InstructionSet) -> Bool {
@@ -31,12 +34,15 @@ public enum InstructionSet: Int, CaseIterable, Comparable, Sendable {
             .baseline
         #else
             switch cpu_level() {
-            case 4: .avx512
+            case 4: hasMatrices ? .amx : .avx512
             case 3: .avx2
             default: .baseline
             }
         #endif
     }
+
+    /// Asked once, since the system has to be asked too.
+    private static let hasMatrices = cpu_multiplies_bf16() != 0 && cpu_multiplies_matrices() != 0
 
     /// Every level this process can run, slowest first.
     public static var available: [InstructionSet] { allCases.filter { $0 <= best } }
@@ -46,24 +52,37 @@ public enum InstructionSet: Int, CaseIterable, Comparable, Sendable {
         getenv("GLM_ISA").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
     }
 
-    /// `best`, or the lower level that `request` names (`baseline`, `avx2` or `avx512`). A level the processor lacks
+    /// `best`, or the lower level that `request` names (`baseline`, `avx2`, `avx512` or `amx`). A level the processor lacks
     /// gives `best`, and so does an unknown word; the programs refuse both before they begin.
     public static var selected: InstructionSet {
         min(best, request.flatMap { InstructionSet(name: $0) } ?? best)
     }
 
-    /// The level called `baseline`, `avx2` or `avx512`; nil for any other word.
+    /// The level called `baseline`, `avx2`, `avx512` or `amx`; nil for any other word.
     public init?(name: String) {
         guard let level = InstructionSet.allCases.first(where: { $0.name == name }) else { return nil }
         self = level
     }
 
-    /// `baseline`, `avx2` or `avx512`.
+    /// `baseline`, `avx2`, `avx512` or `amx`.
     public var name: String {
         switch self {
         case .baseline: "baseline"
         case .avx2: "avx2"
         case .avx512: "avx512"
+        case .amx: "amx"
+        }
+    }
+
+    /// The vectors of a level.
+    public enum Vectors: Sendable { case baseline, avx2, avx512 }
+
+    /// Which vectors the loops use at this level.
+    public var vectors: Vectors {
+        switch self {
+        case .baseline: .baseline
+        case .avx2: .avx2
+        case .avx512, .amx: .avx512
         }
     }
 

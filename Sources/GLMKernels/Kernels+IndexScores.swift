@@ -45,7 +45,7 @@ extension Kernels {
 
     @inline(never)
     private func run(_ job: UnsafePointer<index_block>) {
-        switch level {
+        switch vectors {
         case .avx512: index_scores_avx512(job)
         case .avx2: index_scores_avx2(job)
         case .baseline: index_scores_baseline(job)
@@ -59,7 +59,7 @@ extension Kernels {
         let (page, slot) = (keys.pages[start / KeyColumns.pageKeys], start % KeyColumns.pageKeys)
         let codes = page + row.columnOffset(0, slot: slot), dim = row.latent
         let scales = page + row.columnScaleOffset(0, slot: slot)
-        switch (level, row.format) {
+        switch (vectors, row.format) {
         case (.avx512, .fp8): decode_columns_fp8_avx512(codes, dim, scales, CacheRow.block, panel)
         case (.avx2, .fp8): decode_columns_fp8_avx2(codes, dim, scales, CacheRow.block, panel)
         case (.baseline, .fp8): decode_columns_fp8_baseline(codes, dim, scales, CacheRow.block, panel)

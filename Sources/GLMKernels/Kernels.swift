@@ -19,6 +19,9 @@ public struct Kernels: Sendable {
     /// The same, asking for weights past the second-level cache or not.
     package func fetching(once: Bool) -> Kernels { Kernels(level: level, fetchesOnce: once) }
 
+    /// The vectors of the level.
+    var vectors: InstructionSet.Vectors { level.vectors }
+
     /// `fetchesOnce` as the loops take it.
     var once: Int32 { fetchesOnce ? 1 : 0 }
 }

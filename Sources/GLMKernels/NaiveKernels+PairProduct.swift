@@ -4,6 +4,9 @@ extension NaiveKernels {
     /// Weights and activations are rounded to BF16. Along k in groups of 32, one accumulator in each of 16
     /// lanes: lane i takes element 2i + 1 of a group, then element 2i; a short group is filled with zeros; the
     /// lanes are added in the fixed tree. Where the instruction exists it takes subnormal factors for zero.
+    ///
+    /// With matrix registers a group's even elements are added in ascending order from zero, so are its odd ones, and
+    /// the sum of the two enters the output; all subnormal numbers, read or computed, are zero.
     public func pairProduct(
         _ w: WeightView, x: UnsafePointer<Float>, tokens: Int, xStride: Int, y: UnsafeMutablePointer<Float>,
         yStride: Int
@@ -12,6 +15,11 @@ extension NaiveKernels {
         for n in 0..<w.rows {
             let row = (0..<w.columns).map { rounded(w.value(n, $0)) }
             for t in 0..<tokens {
+                if multipliesMatrices {
+                    let token = (0..<w.columns).map { rounded(x[t * xStride + $0]) }
+                    y[t * yStride + n] = matrixDot(row, token)
+                    continue
+                }
                 var lanes = [Float](repeating: 0, count: 16)
                 for start in stride(from: 0, to: w.columns, by: 32) {
                     for lane in 0..<16 {
@@ -25,5 +33,18 @@ extension NaiveKernels {
                 y[t * yStride + n] = treeSum(lanes)
             }
         }
+    }
+
+    private func matrixDot(_ row: [Float], _ token: [Float]) -> Float {
+        func normal(_ value: Float) -> Float { value.isSubnormal ? value * 0 : value }
+        var sum: Float = 0
+        for start in stride(from: 0, to: row.count, by: 32) {
+            var chains: [Float] = [0, 0]
+            for k in start..<min(row.count, start + 32) {
+                chains[k & 1] = normal(chains[k & 1].addingProduct(normal(row[k]), normal(token[k])))
+            }
+            sum = normal(sum + normal(chains[0] + chains[1]))
+        }
+        return sum
     }
 }

@@ -41,7 +41,7 @@ extension Kernels {
         _ x: UnsafePointer<Float>, weight: UnsafePointer<Float>, epsilon: Float, count: Int,
         output: UnsafeMutablePointer<Float>
     ) {
-        switch level {
+        switch vectors {
         case .avx512: rms_norm_avx512(x, weight, epsilon, count, output)
         case .avx2: rms_norm_avx2(x, weight, epsilon, count, output)
         case .baseline: rms_norm_baseline(x, weight, epsilon, count, output)
@@ -99,7 +99,7 @@ extension Kernels {
         _ x: UnsafePointer<Float>, weight: UnsafePointer<Float>, bias: UnsafePointer<Float>, epsilon: Float,
         count: Int, output: UnsafeMutablePointer<Float>
     ) {
-        switch level {
+        switch vectors {
         case .avx512: layer_norm_avx512(x, weight, bias, epsilon, count, output)
         case .avx2: layer_norm_avx2(x, weight, bias, epsilon, count, output)
         case .baseline: layer_norm_baseline(x, weight, bias, epsilon, count, output)

@@ -45,7 +45,7 @@ public final class OpenBLAS: Sendable {
         return nil
     }
 
-    private static var cpuHasAVX512: Bool { InstructionSet.best == .avx512 }
+    private static var cpuHasAVX512: Bool { InstructionSet.best.vectors == .avx512 }
 
     private init?(_ handle: UnsafeMutableRawPointer, name: String) {
         guard let product = dlsym(handle, "cblas_sgemm"),

@@ -29,7 +29,7 @@ extension Kernels {
         _ x: UnsafePointer<Float>, _ stride: Int, _ tokens: Int, _ count: Int,
         _ packed: UnsafeMutablePointer<Float>, _ groupStride: Int
     ) {
-        switch level {
+        switch vectors {
         case .avx512: pack_tokens_avx512(x, stride, tokens, count, packed, groupStride)
         case .avx2: pack_tokens_avx2(x, stride, tokens, count, packed, groupStride)
         case .baseline: pack_tokens_baseline(x, stride, tokens, count, packed, groupStride)

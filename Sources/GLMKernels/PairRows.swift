@@ -75,7 +75,7 @@ func pair_rows_fp8_dot(_ job: UnsafePointer<vector_product>) { pairRows(2, 1, jo
 
 extension BlockScales {
     /// Whether no weight of `columns` in `row` becomes a subnormal float: multipliers are zero or far from it.
-    fileprivate func areNormal(row: Int, columns: Int) -> Bool {
+    func areNormal(row: Int, columns: Int) -> Bool {
         let first = columnOrigin / blockColumns, last = (columnOrigin + columns - 1) / blockColumns
         let line = base + (rowOrigin + row) / blockRows * stride * 4
         for block in first...last {
@@ -114,7 +114,7 @@ extension Kernels {
 
     @inline(never)
     private func runPairRows(_ format: WeightView.Format, _ job: UnsafePointer<vector_product>, dot: Bool) {
-        switch (level, format, dot) {
+        switch (vectors, format, dot) {
         case (_, .float8E4M3, true): pair_rows_fp8_bf16(job)
         case (_, _, true): pair_rows_bf16_bf16(job)
         case (.avx512, .float8E4M3, _): pair_rows_fp8_avx512(job)

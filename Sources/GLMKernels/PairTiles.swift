@@ -122,13 +122,13 @@ func pair_tile6_dot(_ job: UnsafePointer<pair_tile>) { pairTile(job.pointee, 6, 
 
 extension Kernels {
     /// Whether products of BF16 pairs are one instruction here (AVX512_BF16, at the level that has it).
-    public var hasBFloat16Products: Bool { level == .avx512 && cpu_multiplies_bf16() != 0 }
+    public var hasBFloat16Products: Bool { vectors == .avx512 && cpu_multiplies_bf16() != 0 }
 
     /// One tile of 1 to 6 tokens.
     @inline(never)
     func runPairTile(_ job: UnsafePointer<pair_tile>, tokens: Int, dot: Bool) {
         if dot { return runDotTile(job, tokens: tokens) }
-        switch level {
+        switch vectors {
         case .avx512:
             switch tokens {
             case 1: pair_tile1_avx512(job)

@@ -48,7 +48,7 @@ extension Kernels {
     /// x rounded to the nearest BF16, ties to even, in place; overflow gives infinity, NaN stays NaN.
     @inline(never)
     public func roundToBFloat16(_ x: UnsafeMutablePointer<Float>, count: Int) {
-        switch level {
+        switch vectors {
         case .avx512: round_bf16_avx512(x, count)
         case .avx2: round_bf16_avx2(x, count)
         case .baseline: round_bf16_baseline(x, count)
@@ -62,7 +62,7 @@ extension Kernels {
         _ x: UnsafePointer<Float>, stride: Int, tokens: Int, count: Int, packed: UnsafeMutableRawPointer,
         groupStride: Int
     ) {
-        switch level {
+        switch vectors {
         case .avx512: pack_bf16_avx512(x, stride, tokens, count, packed, groupStride)
         case .avx2: pack_bf16_avx2(x, stride, tokens, count, packed, groupStride)
         case .baseline: pack_bf16_baseline(x, stride, tokens, count, packed, groupStride)

@@ -24,7 +24,7 @@ extension Kernels {
     public func add(
         _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, count: Int, output: UnsafeMutablePointer<Float>
     ) {
-        switch level {
+        switch vectors {
         case .avx512: add_row_avx512(x, y, count, output)
         case .avx2: add_row_avx2(x, y, count, output)
         case .baseline: add_row_baseline(x, y, count, output)
@@ -56,7 +56,7 @@ extension Kernels {
     public func addScaled(
         _ x: UnsafePointer<Float>, factor: Float, count: Int, into sum: UnsafeMutablePointer<Float>
     ) {
-        switch level {
+        switch vectors {
         case .avx512: add_scaled_avx512(x, factor, count, sum)
         case .avx2: add_scaled_avx2(x, factor, count, sum)
         case .baseline: add_scaled_baseline(x, factor, count, sum)
@@ -93,7 +93,7 @@ extension Kernels {
         _ x: UnsafeMutablePointer<Float>, cosines: UnsafePointer<Float>, sines: UnsafePointer<Float>,
         pairs: Int
     ) {
-        switch level {
+        switch vectors {
         case .avx512: rotate_pairs_avx512(x, cosines, sines, pairs)
         case .avx2: rotate_pairs_avx2(x, cosines, sines, pairs)
         case .baseline: rotate_pairs_baseline(x, cosines, sines, pairs)
@@ -133,7 +133,7 @@ extension Kernels {
     public func argmax(_ values: UnsafePointer<Float>, count: Int) -> Int {
         precondition(count > 0, "argmax of nothing")
         var position = 0
-        switch level {
+        switch vectors {
         case .avx512: arg_max_avx512(values, count, &position)
         case .avx2: arg_max_avx2(values, count, &position)
         case .baseline: arg_max_baseline(values, count, &position)

@@ -90,7 +90,7 @@ extension Kernels {
 
     @inline(never)
     private func runScaledRows(_ job: UnsafePointer<scaled_vector>) {
-        switch level {
+        switch vectors {
         case .avx512: scaled_vector_rows_avx512(job)
         case .avx2: scaled_vector_rows_avx2(job)
         case .baseline: scaled_vector_rows_baseline(job)

@@ -96,7 +96,7 @@ extension Kernels {
     /// One tile of 1 to 3 tokens.
     @inline(never)
     func runScaledTile(_ job: UnsafePointer<scaled_tile>, tokens: Int) {
-        switch (level, tokens) {
+        switch (vectors, tokens) {
         case (.avx512, 1): scaled_tile1_avx512(job)
         case (.avx512, 2): scaled_tile2_avx512(job)
         case (.avx512, _): scaled_tile3_avx512(job)

@@ -128,7 +128,7 @@ extension Kernels {
         _ scores: UnsafePointer<Float>, _ count: Int, _ k: Int, _ keys: UnsafeMutablePointer<Int32>,
         _ output: UnsafeMutablePointer<Int32>
     ) {
-        switch level {
+        switch vectors {
         case .avx512: select_largest_avx512(scores, count, k, keys, output)
         case .avx2: select_largest_avx2(scores, count, k, keys, output)
         case .baseline: select_largest_baseline(scores, count, k, keys, output)

@@ -143,7 +143,7 @@ func product_tiles_baseline(_ job: UnsafePointer<tile_product>) {
 extension Kernels {
     @inline(never)
     func runTiles(_ job: UnsafePointer<tile_product>) {
-        switch level {
+        switch vectors {
         case .avx512: runWideTiles(job)
         case .avx2: product_tiles_avx2(job)
         case .baseline: product_tiles_baseline(job)

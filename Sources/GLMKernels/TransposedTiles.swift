@@ -155,7 +155,7 @@ func transposed_tiles_baseline(_ job: UnsafePointer<transposed_tile>) {
 extension Kernels {
     @inline(never)
     func runTransposedTiles(_ job: UnsafePointer<transposed_tile>) {
-        switch level {
+        switch vectors {
         case .avx512: transposed_tiles_avx512(job)
         case .avx2: transposed_tiles_avx2(job)
         case .baseline: transposed_tiles_baseline(job)

@@ -332,7 +332,7 @@ func transposed_fp8_baseline(_ job: UnsafePointer<vector_product>) { transposedB
 extension Kernels {
     @inline(never)
     func vectorProduct(_ format: WeightView.Format, _ job: UnsafePointer<vector_product>) {
-        switch (level, format) {
+        switch (vectors, format) {
         case (.avx512, .float32): product_f32_avx512(job)
         case (.avx512, .bfloat16): product_bf16_avx512(job)
         case (.avx2, .float32): product_f32_avx2(job)
@@ -345,7 +345,7 @@ extension Kernels {
 
     @inline(never)
     func transposedVector(_ format: WeightView.Format, _ job: UnsafePointer<vector_product>) {
-        switch (level, format) {
+        switch (vectors, format) {
         case (.avx512, .float32): transposed_f32_avx512(job)
         case (.avx512, .bfloat16): transposed_bf16_avx512(job)
         case (.avx512, .float8E4M3): transposed_fp8_avx512(job)

@@ -1,0 +1,139 @@
+// The matrix registers of x86-64 (AMX): eight tiles of up to 16 rows of 64 bytes, and one instruction that multiplies
+// two of them. Which tile is which is fixed here: 0 to 3 hold sums ([2 r + t] those of weight tile r and token tile t),
+// 4 and 5 weights, 6 and 7 tokens.
+#pragma once
+#include "NumericPrimitives.h"
+#include "Thunks.h"
+#pragma clang assume_nonnull begin
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wpsabi"
+
+// Whether this processor multiplies tiles of BF16, and the system lets this process.
+int cpu_multiplies_matrices(void);
+
+// The shape of every tile, as the instruction reads it.
+typedef struct {
+    uint8_t palette, start, reserved[14];
+    uint16_t row_bytes[16];
+    uint8_t rows[16];
+} matrix_shapes;
+
+// Up to 32 rows of BF16 codes by up to 32 tokens.
+typedef struct {
+    const void *weights;             // 16 rows, `row_bytes` apart, and 16 more behind them
+    long row_bytes;
+    const void *_Nullable rest;      // the last group of 32 columns of the same rows, 64 bytes apart, where it is short
+    long groups;                     // whole groups of 32 columns
+    const void *first, *second;      // tokens: [group][pair of columns][token][2]
+    long first_tokens, second_tokens;
+    float *sums;                     // [4][16][16], for the kernel's own use
+    float *y;                        // element (token, row) at y[token * y_stride + row], rounded to BF16
+    long y_stride, rows;
+    long ahead;                      // bytes from a group to what is asked for meanwhile; 0 for nothing
+} matrix_product;
+
+#if defined(__x86_64__)
+#define AMX static inline __attribute__((flatten, hot, target("amx-tile,amx-bf16,avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,fma,avx2,f16c,bmi,bmi2")))
+#define MATRIX_INSTRUCTIONS static inline __attribute__((target("amx-tile,amx-bf16")))
+MATRIX_INSTRUCTIONS void matrix_configure(const matrix_shapes *shapes) { _tile_loadconfig(shapes); }
+MATRIX_INSTRUCTIONS void matrix_release(void) { _tile_release(); }
+MATRIX_INSTRUCTIONS void matrix_zero(int32_t rows, int32_t tokens) {
+    _tile_zero(0);
+    if (tokens > 1) _tile_zero(1);
+    if (rows > 1) _tile_zero(2);
+    if (rows > 1 && tokens > 1) _tile_zero(3);
+}
+// One group of 32 columns; `rows` and `tokens` count tiles and are literals at every use.
+MATRIX_INSTRUCTIONS void matrix_multiply(
+    int32_t rows, int32_t tokens, const void *w, long row_bytes, const void *a, long a_bytes, const void *b, long b_bytes) {
+    _tile_loadd(4, w, row_bytes);
+    _tile_loadd(6, a, a_bytes);
+    _tile_dpbf16ps(0, 4, 6);
+    if (tokens > 1) {
+        _tile_loadd(7, b, b_bytes);
+        _tile_dpbf16ps(1, 4, 7);
+    }
+    if (rows > 1) {
+        _tile_loadd(5, (const char *)w + 16 * row_bytes, row_bytes);
+        _tile_dpbf16ps(2, 5, 6);
+        if (tokens > 1) _tile_dpbf16ps(3, 5, 7);
+    }
+}
+MATRIX_INSTRUCTIONS void matrix_store(int32_t rows, int32_t tokens, float *sums) {
+    _tile_stored(0, sums, 64);
+    if (tokens > 1) _tile_stored(1, sums + 256, 64);
+    if (rows > 1) _tile_stored(2, sums + 512, 64);
+    if (rows > 1 && tokens > 1) _tile_stored(3, sums + 768, 64);
+}
+// 32 floats as BF16 codes; subnormal floats become zero, as the product takes them.
+static inline __attribute__((target("avx512f,avx512bf16"))) void matrix_codes(void *to, const void *low, const void *high) {
+    __m512bh codes = _mm512_cvtne2ps_pbh(_mm512_loadu_ps(high), _mm512_loadu_ps(low));
+    memcpy(to, &codes, sizeof codes);
+}
+#else
+// Never called: no level of another architecture has them.
+#define AMX static inline
+PRIMITIVE void matrix_configure(const matrix_shapes *shapes) {}
+PRIMITIVE void matrix_release(void) {}
+PRIMITIVE void matrix_zero(int32_t rows, int32_t tokens) {}
+PRIMITIVE void matrix_multiply(
+    int32_t rows, int32_t tokens, const void *w, long row_bytes, const void *a, long a_bytes, const void *b, long b_bytes) {}
+PRIMITIVE void matrix_store(int32_t rows, int32_t tokens, float *sums) {}
+PRIMITIVE void matrix_codes(void *to, const void *low, const void *high) {}
+#endif
+
+// Sixteen vectors of sixteen 32-bit elements, 64 bytes apart, with rows and columns exchanged: four rounds, each of
+// which exchanges halves of all pairs `step` apart.
+PRIMITIVE void exchange_8(i32x16 *a, i32x16 *b) {
+    i32x16 x = *a, y = *b;
+    *a = __builtin_shufflevector(x, y, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
+    *b = __builtin_shufflevector(x, y, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+}
+PRIMITIVE void exchange_4(i32x16 *a, i32x16 *b) {
+    i32x16 x = *a, y = *b;
+    *a = __builtin_shufflevector(x, y, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27);
+    *b = __builtin_shufflevector(x, y, 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);
+}
+PRIMITIVE void exchange_2(i32x16 *a, i32x16 *b) {
+    i32x16 x = *a, y = *b;
+    *a = __builtin_shufflevector(x, y, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29);
+    *b = __builtin_shufflevector(x, y, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+}
+PRIMITIVE void exchange_1(i32x16 *a, i32x16 *b) {
+    i32x16 x = *a, y = *b;
+    *a = __builtin_shufflevector(x, y, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30);
+    *b = __builtin_shufflevector(x, y, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31);
+}
+PRIMITIVE void transpose_16x16(void *block) {
+    i32x16 v[16];
+    memcpy(v, block, sizeof v);
+#pragma unroll
+    for (int i = 0; i < 8; i++) exchange_8(v + i, v + i + 8);
+#pragma unroll
+    for (int i = 0; i < 8; i++) exchange_4(v + (i / 4 * 8 + i % 4), v + (i / 4 * 8 + i % 4 + 4));
+#pragma unroll
+    for (int i = 0; i < 8; i++) exchange_2(v + (i / 2 * 4 + i % 2), v + (i / 2 * 4 + i % 2 + 2));
+#pragma unroll
+    for (int i = 0; i < 8; i++) exchange_1(v + 2 * i, v + 2 * i + 1);
+    memcpy(block, v, sizeof v);
+}
+
+#define MATRIX_KERNEL(name, parameters, arguments) \
+    void name##_tiles parameters;                  \
+    AMX void name##_amx parameters { name##_tiles arguments; }
+AMX void matrix_configure_amx(const matrix_shapes *shapes) { matrix_configure(shapes); }
+AMX void matrix_release_amx(void) { matrix_release(); }
+MATRIX_KERNEL(matrix_product_1x1, (const matrix_product *job), (job))
+MATRIX_KERNEL(matrix_product_1x2, (const matrix_product *job), (job))
+MATRIX_KERNEL(matrix_product_2x1, (const matrix_product *job), (job))
+MATRIX_KERNEL(matrix_product_2x2, (const matrix_product *job), (job))
+// `count` FP8 weights of one row (whole lines of 64, and blocks of them) as BF16 codes.
+MATRIX_KERNEL(matrix_decode, (const void *weights, long count, const void *_Nullable scales, long block, long phase, void *codes),
+              (weights, count, scales, block, phase, codes))
+// Up to 16 rows of x, `count` long, as [group of 32][pair][token][2], the last group filled with zeros; at `lines` are
+// 1024 bytes for the kernel's own use. What is written may end 64 bytes behind the last pair.
+MATRIX_KERNEL(matrix_pack, (const float *x, long stride, long tokens, long count, void *lines, void *packed),
+              (x, stride, tokens, count, lines, packed))
+
+#pragma clang diagnostic pop
+#pragma clang assume_nonnull end
