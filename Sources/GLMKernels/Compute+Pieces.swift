@@ -15,7 +15,9 @@ struct PieceSize {
         let bytes = max(1, inner * weight.format.size)
         let fair = share / max(1, inner * tokens)
         let least = tokens == 1 ? 65536 / bytes : 16
-        let most = tokens == 1 ? largest(weight.format) / bytes : max(64, 65536 / bytes)
+        // Matrix registers (units of 32) wait for the first rows of a piece, and ask for the others in time.
+        let several = unit == 32 ? 393_216 : 65_536
+        let most = tokens == 1 ? largest(weight.format) / bytes : max(64, several / bytes)
         let rows = max(unit, min(max(fair, least), most) / unit * unit)
         // The scales of FP8 blocks enter the tokens once for each stretch of rows that shares them.
         guard unit == 4, let block = weight.scales?.blockRows, block % 16 == 0, rows >= block / 4 else {

@@ -86,6 +86,11 @@ public enum InstructionSet: Int, CaseIterable, Comparable, Sendable {
         }
     }
 
+    /// The lowest level with the bits of this one in `arithmetic`: matrix registers serve the products of BF16 alone.
+    public func deciding(_ arithmetic: ProductArithmetic) -> InstructionSet {
+        self == .amx && arithmetic != .bfloat16 ? .avx512 : self
+    }
+
     /// Whether a product enters its sum unrounded at this level.
     public var fusesMultiplyAdd: Bool {
         #if arch(x86_64)

@@ -115,7 +115,7 @@ private struct MatrixRows {
             base = w.base + rows.lowerBound * w.rowStride * 2
             rowBytes = w.rowStride * 2
             groups = w.columns / 32
-            ahead = 1024
+            ahead = rowBytes * stepRows
             let left = w.columns % 32
             guard left > 0 else {
                 rest = nil

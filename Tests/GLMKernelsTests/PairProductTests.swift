@@ -47,6 +47,26 @@ func pairProductEqualsItsTwin(level: InstructionSet, format: WeightView.Format) 
     }
 }
 
+/// Matrix registers add in an order of their own, and take subnormal numbers for zero; the other levels are the control.
+@Test
+func matrixRegistersHaveAnOrderOfTheirOwn() throws {
+    let w = try StoredMatrix(.bfloat16, rows: 17, columns: 577)
+    let x = try activations(3 * 577)
+    func sums(_ level: InstructionSet) throws -> [Float] {
+        try results(51) { y in
+            NaiveKernels(level).pairProduct(
+                w.view, x: x.floats, tokens: 3, xStride: 577, y: y, yStride: 17)
+        }
+    }
+    #expect(try bits(sums(.amx)) != bits(sums(.avx512)))
+    let tiny = try GuardedBytes((0..<3 * 577).map { Float($0 % 7) * 0x1p-130 })
+    #expect(try naive(.amx, w.view, tiny, tokens: 3) == [Float](repeating: 0, count: 51))
+    #expect(try naive(.avx512, w.view, tiny, tokens: 3) != [Float](repeating: 0, count: 51))
+    for level in levels where level == .amx {
+        #expect(try product(level, w.view, tiny, tokens: 3) == [Float](repeating: 0, count: 51))
+    }
+}
+
 /// Rounding of both factors, of one addition a pair along the longest chain, and of the output.
 @Test(arguments: levels)
 func pairProductIsCloseToExact(level: InstructionSet) throws {

@@ -100,7 +100,8 @@ public struct GoldenDump: Sendable {
     private func settings() -> GoldenSettings {
         GoldenSettings(
             latentNormEpsilon: options.latentNormEpsilon, rmsNormEpsilon: model.configuration.rmsNormEpsilon,
-            indexKeyEpsilon: LightningIndexer.keyNormEpsilon, exactLevel: options.instructionSet.name,
+            indexKeyEpsilon: LightningIndexer.keyNormEpsilon,
+            exactLevel: options.instructionSet.deciding(options.numerics).name,
             numerics: options.numerics, cacheFormat: options.cacheFormat)
     }
 }

@@ -95,11 +95,12 @@ package struct GoldenSettings: Equatable {
     }
 
     /// Bits of one instruction-set level are not those of another.
-    func check(level: String, file: String) throws(InputError) {
-        guard let exactLevel, exactLevel != level else { return }
+    func check(level: InstructionSet, file: String) throws(InputError) {
+        guard let exactLevel, exactLevel != level.name else { return }
         throw InputError(
             .badInput, file: file, subject: "exact_at_level", found: "\"\(exactLevel)\"",
-            expected: "\"\(level)\", the level of this run", remedy: "set GLM_ISA=\(exactLevel) or dump again"
+            expected: "\"\(level.name)\", the level of this run",
+            remedy: "set GLM_ISA=\(exactLevel) or dump again"
         )
     }
 

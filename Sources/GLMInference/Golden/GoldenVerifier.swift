@@ -36,7 +36,8 @@ public struct GoldenVerifier {
         options.numerics = settings.numerics
         options.cacheFormat = settings.cacheFormat
         options.latentNormEpsilon = settings.latentNormEpsilon
-        try settings.check(level: options.instructionSet.name, file: directory + "/golden.json")
+        try settings.check(
+            level: options.instructionSet.deciding(settings.numerics), file: directory + "/golden.json")
         var computed: [String: GoldenArray] = [:]
         let folders = try checkpointFolders()
         let model = try load(folders.main, options: options)
