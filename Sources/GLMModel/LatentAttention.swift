@@ -65,7 +65,9 @@ public struct LatentAttention: Sendable {
         precondition(
             queries.values.count == rows * heads * width, "queries \(queries.shape) for \(rows) rows")
         compute.profile?.add(work(keys, cached.row, sequenceOfRow))
-        if rows < compute.pool.threads, cached.row.format == .float32 {
+        if rows < compute.pool.threads, cached.row.format == .float32,
+            (0..<rows).contains(where: { keys.count($0) > LatentAttention.fewKeys })
+        {
             return together(queries, over: keys, rows: cached, sequenceOfRow: sequenceOfRow)
         }
         let parts = headParts(rows: rows)
@@ -157,6 +159,8 @@ public struct LatentAttention: Sendable {
         unsafe compute.store(output, count: size)
     }
 
+    /// Up to so many keys every thread reads all of them for its own heads: they cost less than threads that meet.
+    private static let fewKeys = 128
     /// Keys, columns, and elements of several blocks' sums, that one thread takes at least.
     private static let keyUnit = 64
     private static let columnUnit = 64

@@ -61,6 +61,7 @@ PRIMITIVE int32_t i32x16_total(i32x16 v) {
     i32x4 b = a.lo + a.hi;
     return (b.x + b.z) + (b.y + b.w);
 }
+PRIMITIVE i32x16 i32x16_add(i32x16 a, i32x16 b) { return a + b; }
 PRIMITIVE void i32x16_store(void *p, i32x16 v) { memcpy(p, &v, sizeof v); }
 PRIMITIVE i32x16 i32x16_load(const void *p) { i32x16 v; memcpy(&v, p, sizeof v); return v; }
 PRIMITIVE void add_bf16_row(void *sum, const void *w, i32x16 x) {

@@ -38,6 +38,10 @@ TILE_KERNEL(scaled_vector_rows, (const scaled_vector *job), (job))
 KERNEL(select_largest, (const float *scores, long count, long k, int32_t *keys, int32_t *output),
        (scores, count, k, keys, output))
 
+// Reads `count` lines of 64 bytes, a multiple of four, and adds their words up: memory at its best. Lines are asked for
+// `ahead` bytes before they are read, in the manner of `vector_product.once`; 0 asks for nothing.
+KERNEL(read_lines, (const void *lines, long count, long ahead, int32_t once, int32_t *sum), (lines, count, ahead, once, sum))
+
 // x rounded to BF16, in place.
 KERNEL(round_bf16, (float *x, long count), (x, count))
 // `tokens` rows of x, `count` long, as BF16 codes in groups of 32 that lie `group_stride` bytes apart, those of

@@ -33,7 +33,10 @@ package final class MachineProbe {
 
     private let buffer: UnsafeMutableRawPointer
     private let matrices: UnsafeMutablePointer<Float>
-    private let sink: UnsafeMutablePointer<UInt64>
+    private let sink: UnsafeMutablePointer<Int32>
+    private let kernels = Kernels.table(.selected)
+    /// Bytes that reading asks ahead: what the weights' readers do, or nothing where that is faster.
+    private var ahead = 0
     private let threads: Int
     private let bufferBytes: Int
     private var place = 0
@@ -59,6 +62,20 @@ package final class MachineProbe {
             unsafe (buffer + index * MachineProbe.chunk)
                 .initializeMemory(as: UInt8.self, repeating: 1, count: MachineProbe.chunk)
         }
+        ahead = fastest(pool)
+    }
+
+    /// The better of the two ways to read, each tried three times in turn.
+    private func fastest(_ pool: ThreadPool) -> Int {
+        let choices = [0, 2048]
+        var seconds = choices.map { _ in Double.infinity }
+        for _ in 0..<3 {
+            for (index, choice) in choices.enumerated() {
+                ahead = choice
+                seconds[index] = min(seconds[index], read(pool).seconds)
+            }
+        }
+        return seconds[1] < seconds[0] ? choices[1] : choices[0]
     }
 
     deinit {
@@ -72,11 +89,11 @@ package final class MachineProbe {
         let (start, slice) = (place, min(MachineProbe.slice, bufferBytes))
         place = (place + slice) % bufferBytes
         let (buffer, sink) = unsafe (buffer, sink)
+        let (kernels, ahead) = (kernels, ahead)
         let seconds = elapsed {
             pool.parallel(slice / MachineProbe.chunk) { index in
-                let words = unsafe buffer + start + index * MachineProbe.chunk
-                unsafe sink[start / MachineProbe.chunk + index] = unsafe sum(
-                    words.assumingMemoryBound(to: UInt64.self), count: MachineProbe.chunk / 8)
+                unsafe sink[start / MachineProbe.chunk + index] = unsafe kernels.read(
+                    buffer + start + index * MachineProbe.chunk, bytes: MachineProbe.chunk, ahead: ahead)
             }
         }
         return Sample(amount: Double(slice), seconds: seconds)
@@ -113,22 +130,4 @@ package final class MachineProbe {
 package func elapsed(_ body: () -> Void) -> Double {
     let clock = ContinuousClock()
     return clock.measure(body) / .seconds(1)
-}
-
-/// A sum nobody needs, over four streams a quarter of the words apart: a single stream keeps too few requests under way
-/// and reads a quarter less.
-private func sum(_ words: UnsafePointer<UInt64>, count: Int) -> UInt64 {
-    typealias Eight = SIMD8<UInt64>
-    let base = unsafe UnsafeRawPointer(words)
-    let quarter = count &* 2
-    var (a, b, c, d) = (Eight.zero, Eight.zero, Eight.zero, Eight.zero)
-    var offset = 0
-    while offset < quarter {
-        unsafe a &+= base.loadUnaligned(fromByteOffset: offset, as: Eight.self)
-        unsafe b &+= base.loadUnaligned(fromByteOffset: offset &+ quarter, as: Eight.self)
-        unsafe c &+= base.loadUnaligned(fromByteOffset: offset &+ 2 &* quarter, as: Eight.self)
-        unsafe d &+= base.loadUnaligned(fromByteOffset: offset &+ 3 &* quarter, as: Eight.self)
-        offset &+= 64
-    }
-    return (a &+ b &+ c &+ d).wrappedSum()
 }
