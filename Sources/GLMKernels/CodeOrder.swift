@@ -8,9 +8,19 @@ import CVector
 ///
 /// A code's bits, shifted into place, are the float value · 2⁻¹²⁰, and the activation is lifted by 2⁹⁶, so
 /// sums lack a factor of 2²⁴. Powers of two are exact here, up to products below 2⁻¹⁰².
+///
+/// The codes below 2⁻⁶ are subnormal floats then: one weight in ten thousand, which on some processors costs as much as a
+/// hundred others, for every token. Where weights are used several times they are multiplied by 2²⁴ first, and the
+/// activation is lifted that much less: the same products, of other factors.
 enum CodeOrder {
     /// What a scale is multiplied by before it enters an activation.
     static let lift: Float = 0x1p96
+    /// The same where weights are multiplied by `normalFactor`.
+    static let normalLift: Float = 0x1p72
+    /// Makes every code a normal float.
+    static let normalFactor: Float = 0x1p24
+    /// From this multiplier on no activation, however small, notices which lift it gets.
+    static let leastNormalScale: Float = 0x1p-40
     /// What is left for the sum.
     static let rest: Float = 0x1p24
 
@@ -82,7 +92,7 @@ func scale_codes_baseline(_ job: UnsafePointer<code_scaling>) {
         let first = job.scales + column / job.block &* 4
         if left >= 64 || left >= job.columns &- chunk &* 64 {
             let run = min(max(1, left / 64), job.chunks &- chunk)
-            let scale = f32x16_all(f32_load(first) * CodeOrder.lift)
+            let scale = f32x16_all(f32_load(first) * job.lift)
             let end = (chunk &+ run) &* floats
             var i = chunk &* floats
             while i < end {
@@ -103,7 +113,7 @@ private func scaleMixedChunk(_ job: code_scaling, _ chunk: Int) {
     var i = 0
     while i < 64 {
         let column = min(chunk &* 64 &+ i, job.columns &- 1)
-        let scale = f32_load(job.scales + (job.phase &+ column) / job.block &* 4) * CodeOrder.lift
+        let scale = f32_load(job.scales + (job.phase &+ column) / job.block &* 4) * job.lift
         var place = (chunk &* 4 &+ i & 3) &* job.tokens &* 16 &+ i / 4
         let end = place &+ job.tokens &* 16
         while place < end {
@@ -116,17 +126,19 @@ private func scaleMixedChunk(_ job: code_scaling, _ chunk: Int) {
 
 @c @implementation
 func decode_codes_baseline(
-    _ weights: UnsafeRawPointer, _ count: Int, _ panel: UnsafeMutablePointer<Float>, _ stride: Int
+    _ weights: UnsafeRawPointer, _ count: Int, _ factor: Float, _ panel: UnsafeMutablePointer<Float>,
+    _ stride: Int
 ) {
+    let all = f32x16_all(factor)
     var to = panel
     var k = 0
     while k < count {
         let w = k &+ 64 <= count ? codes(weights + k) : codes(weights + k, first: count &- k)
         prefetch(weights + (k &+ 2048))
-        f32x16_store(to, w.0)
-        f32x16_store(to + stride, w.1)
-        f32x16_store(to + 2 &* stride, w.2)
-        f32x16_store(to + 3 &* stride, w.3)
+        f32x16_store(to, f32x16_multiply(w.0, all))
+        f32x16_store(to + stride, f32x16_multiply(w.1, all))
+        f32x16_store(to + 2 &* stride, f32x16_multiply(w.2, all))
+        f32x16_store(to + 3 &* stride, f32x16_multiply(w.3, all))
         to += 4 &* stride
         k &+= 64
     }
@@ -174,15 +186,16 @@ extension Kernels {
         }
     }
 
-    /// `count` codes of one row as floats in code order, groups `stride` floats apart, whole chunks.
+    /// `count` codes of one row as floats times `factor` in code order, groups `stride` floats apart, whole chunks.
     @inline(never)
     func decodeCodes(
-        _ source: UnsafeRawPointer, _ count: Int, _ panel: UnsafeMutablePointer<Float>, _ stride: Int
+        _ source: UnsafeRawPointer, _ count: Int, _ factor: Float, _ panel: UnsafeMutablePointer<Float>,
+        _ stride: Int
     ) {
         switch vectors {
-        case .avx512: decode_codes_avx512(source, count, panel, stride)
-        case .avx2: decode_codes_avx2(source, count, panel, stride)
-        case .baseline: decode_codes_baseline(source, count, panel, stride)
+        case .avx512: decode_codes_avx512(source, count, factor, panel, stride)
+        case .avx2: decode_codes_avx2(source, count, factor, panel, stride)
+        case .baseline: decode_codes_baseline(source, count, factor, panel, stride)
         }
     }
 

@@ -11,7 +11,8 @@ private func wideBody(_ format: Int32, _ size: Int, _ tokens: Int, _ job: direct
     let end = job.first &+ job.count
     while row < end {
         var w = Quad(job, row)
-        let once = job.once != 0
+        let once = job.once != 0, isScaled = job.factor != 1
+        let factor = f32x16_all(job.factor)
         let ahead = job.ahead &+ (row &- job.first >= job.border ? job.jump : 0)
         var x = job.x
         var tile = WideTile()
@@ -19,7 +20,8 @@ private func wideBody(_ format: Int32, _ size: Int, _ tokens: Int, _ job: direct
         while k &+ 64 / size <= job.columns {
             w.prefetchAfter(ahead, job.streams, once: once)
             if size == 1 {
-                let a = wideCodes(w.a), b = wideCodes(w.b), c = wideCodes(w.c), d = wideCodes(w.d)
+                let a = wideCodes(w.a, factor, isScaled), b = wideCodes(w.b, factor, isScaled)
+                let c = wideCodes(w.c, factor, isScaled), d = wideCodes(w.d, factor, isScaled)
                 tile.add((a.0, b.0, c.0, d.0), x, 16, tokens)
                 tile.add((a.1, b.1, c.1, d.1), x + tokens &* 16, 16, tokens)
                 tile.add((a.2, b.2, c.2, d.2), x + tokens &* 32, 16, tokens)
@@ -44,6 +46,21 @@ private func wideBody(_ format: Int32, _ size: Int, _ tokens: Int, _ job: direct
         }
         row &+= 1
     }
+}
+
+@inline(__always)
+private func wideCodes(_ p: UnsafeRawPointer, _ factor: f32x16, _ isScaled: Bool) -> FourVectors {
+    scaled(wideCodes(p), factor, isScaled)
+}
+
+/// `w`, times `factor` where that is asked for.
+@inline(__always)
+private func scaled(_ w: FourVectors, _ factor: f32x16, _ isScaled: Bool) -> FourVectors {
+    if !isScaled { return w }
+    return (
+        f32x16_multiply(w.0, factor), f32x16_multiply(w.1, factor), f32x16_multiply(w.2, factor),
+        f32x16_multiply(w.3, factor)
+    )
 }
 
 /// The current place in each of four rows; rows beyond the last repeat it.
@@ -134,6 +151,7 @@ private struct NarrowTile {
 /// The same as `wideBody`, two rows at a time.
 @inline(__always)
 private func narrowBody(_ format: Int32, _ size: Int, _ tokens: Int, _ job: direct_tile) {
+    let factor = f32x16_all(job.factor), isScaled = job.factor != 1
     var index = 0
     while index < 2 &* job.count {
         let row = job.first &+ index / 2 &+ (index & 1) &* 2 &* job.step
@@ -151,7 +169,8 @@ private func narrowBody(_ format: Int32, _ size: Int, _ tokens: Int, _ job: dire
                 prefetch(b + (offset &+ job.ahead))
             }
             if size == 1 {
-                let first = codes(a + k), second = codes(b + k)
+                let first = scaled(codes(a + k), factor, isScaled)
+                let second = scaled(codes(b + k), factor, isScaled)
                 tile.add(first.0, second.0, x, 16, tokens)
                 tile.add(first.1, second.1, x + job.x_stride, 16, tokens)
                 tile.add(first.2, second.2, x + 2 &* job.x_stride, 16, tokens)

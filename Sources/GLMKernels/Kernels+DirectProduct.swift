@@ -28,7 +28,7 @@ extension Kernels {
     /// streams keep more requests under way than one.
     func directProduct(
         _ w: WeightView, rows: Range<Int>, _ packed: PackedTokens, _ block: Range<Int>,
-        y: UnsafeMutablePointer<Float>, yStride: Int, next: UnsafeRawPointer? = nil
+        y: UnsafeMutablePointer<Float>, yStride: Int, factor: Float = 1, next: UnsafeRawPointer? = nil
     ) {
         let rowBytes = w.rowStride * w.format.size
         let streams = block.count <= tileWidth && rowBytes <= shortRow
@@ -41,7 +41,7 @@ extension Kernels {
             weights: w.base + rows.lowerBound * rowBytes, row_bytes: rowBytes, rows: rows.count,
             columns: w.columns, first: 0, count: step, step: step, x: packed.base, x_stride: 0, y: y,
             y_stride: yStride, ahead: streams ? stream : neighbours, border: .max, jump: 0, streams: 0,
-            once: once)
+            once: once, factor: factor)
         if streams && stream >= rowBytes {
             // Behind a stream's last rows the rows after these, or those read next, are asked for.
             let end = job.weights + rows.count * rowBytes

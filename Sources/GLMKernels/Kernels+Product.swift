@@ -69,16 +69,23 @@ extension Kernels {
         _ block: Range<Int>, y: UnsafeMutablePointer<Float>, yStride: Int, _ scratch: Scratch,
         next: UnsafeRawPointer?
     ) {
-        if multipliesDirectly(w, tokens: block.count) {
+        let direct = multipliesDirectly(w, tokens: block.count)
+        // A panel is multiplied once for many tokens; in registers that pays from three on, and where it is needed.
+        let normal =
+            (direct ? avoidsSubnormals && block.count > 2 : true)
+            && scales.areAtLeast(CodeOrder.leastNormalScale, row: rows.lowerBound, columns: w.columns)
+        if direct {
             scratch.withFloats(PackedTokens.floats(tokens: block.count, for: w)) { base in
                 scale(
-                    packed, block, groups: 0..<packed.groups, row: rows.lowerBound, scales, into: base)
+                    packed, block, groups: 0..<packed.groups, row: rows.lowerBound, scales,
+                    lift: normal ? CodeOrder.normalLift : CodeOrder.lift, into: base)
                 directProduct(
                     w, rows: rows, PackedTokens(base: base, tokens: block.count, for: w), 0..<block.count,
-                    y: y, yStride: yStride, next: next)
+                    y: y, yStride: yStride, factor: normal ? CodeOrder.normalFactor : 1, next: next)
             }
         } else {
-            tileProduct(w, rows: rows, TokenBlock(packed, block, y: y, yStride: yStride), scratch)
+            tileProduct(
+                w, rows: rows, TokenBlock(packed, block, y: y, yStride: yStride, isNormal: normal), scratch)
         }
         for token in 0..<block.count {
             let sums = y + token * yStride + rows.lowerBound
@@ -104,7 +111,7 @@ extension Kernels {
             for part in scales.stretches(of: rows) {
                 scale(
                     packed, 0..<1, groups: 0..<packed.groups, row: part.lowerBound, scales,
-                    into: base + floats)
+                    lift: CodeOrder.lift, into: base + floats)
                 job.weights = w.base + part.lowerBound * rowBytes
                 job.rows = part.count
                 job.next = part.upperBound == rows.upperBound ? next : nil
@@ -123,8 +130,14 @@ private struct TokenBlock {
     let range: Range<Int>
     let y: UnsafeMutablePointer<Float>
     let yStride: Int
+    /// Whether codes are made normal floats, and the activations fit those.
+    let isNormal: Bool
 
-    init(_ packed: PackedTokens, _ range: Range<Int>, y: UnsafeMutablePointer<Float>, yStride: Int) {
+    init(
+        _ packed: PackedTokens, _ range: Range<Int>, y: UnsafeMutablePointer<Float>, yStride: Int,
+        isNormal: Bool = false
+    ) {
+        self.isNormal = isNormal
         self.packed = packed
         self.range = range
         self.y = y
@@ -184,7 +197,9 @@ extension Kernels {
                 groups: groups, base: block.packed.address(token: block.range.lowerBound),
                 blockGroups: block.groups, firstGroup: 0)
         }
-        scale(block.packed, block.range, groups: groups, row: row, scales, into: scaled)
+        scale(
+            block.packed, block.range, groups: groups, row: row, scales,
+            lift: block.isNormal ? CodeOrder.normalLift : CodeOrder.lift, into: scaled)
         return PackedStretch(
             groups: groups, base: scaled, blockGroups: groups.count, firstGroup: groups.lowerBound)
     }
@@ -221,8 +236,8 @@ extension Kernels {
                 let row = min(rows.lowerBound + index, rows.upperBound - 1)
                 if w.format == .float8E4M3 {
                     decodeCodes(
-                        w.base + row * w.rowStride + columns.lowerBound, columns.count, panel + index * 16, 64
-                    )
+                        w.base + row * w.rowStride + columns.lowerBound, columns.count,
+                        block.isNormal ? CodeOrder.normalFactor : 1, panel + index * 16, 64)
                 } else {
                     decode(w, row: row, columns: columns, into: panel + index * 16, stride: 64)
                 }

@@ -67,14 +67,23 @@ extension Kernels {
         var start = 0
         repeat {
             let count = min(panelRows, w.rows - start, w.scales?.rowsWithOneScale(from: start) ?? .max)
+            let normal =
+                w.scales?.areAtLeast(CodeOrder.leastNormalScale, row: start, columns: w.columns) ?? false
+            // What decodes multiplies by a scale and by 2¹²⁰.
+            var factor = CodeOrder.normalFactor * 0x1p-120
             for r in 0..<count {
                 let row = start + r, to = panel + r * panelColumns
                 let source = w.base + (row * w.rowStride + columns.lowerBound) * w.format.size
-                decode(w.format, source, columns.count, nil, 1, 0, to, 16)
+                if normal {
+                    decode(w.format, source, columns.count, &factor, panelColumns, 0, to, 16)
+                } else {
+                    decode(w.format, source, columns.count, nil, 1, 0, to, 16)
+                }
             }
             job.x = x + start
             if let scales = w.scales {
-                let scale = scales.scale(start, columns.lowerBound) * CodeOrder.lift
+                let scale =
+                    scales.scale(start, columns.lowerBound) * (normal ? CodeOrder.normalLift : CodeOrder.lift)
                 for t in 0..<job.tokens {
                     scaleRow(x + t * stride + start, scale, count, scaled + t * panelRows)
                 }

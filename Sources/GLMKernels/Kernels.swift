@@ -10,14 +10,25 @@ public struct Kernels: Sendable {
     public let level: InstructionSet
     /// Whether weights are asked for past the second-level cache; no result depends on it.
     let fetchesOnce: Bool
+    /// Whether factors that are subnormal numbers are to be avoided; no result depends on it.
+    let avoidsSubnormals: Bool
 
     /// The kernels of `level`, or of the best level below it that this process can run.
     public static func table(_ level: InstructionSet) -> Kernels {
-        Kernels(level: min(level, .best), fetchesOnce: cpu_prefetches_past_l2() != 0)
+        Kernels(
+            level: min(level, .best), fetchesOnce: cpu_prefetches_past_l2() != 0,
+            avoidsSubnormals: cpu_slows_at_subnormals() != 0)
     }
 
     /// The same, asking for weights past the second-level cache or not.
-    package func fetching(once: Bool) -> Kernels { Kernels(level: level, fetchesOnce: once) }
+    package func fetching(once: Bool) -> Kernels {
+        Kernels(level: level, fetchesOnce: once, avoidsSubnormals: avoidsSubnormals)
+    }
+
+    /// The same, avoiding subnormal factors or not.
+    package func avoiding(subnormals: Bool) -> Kernels {
+        Kernels(level: level, fetchesOnce: fetchesOnce, avoidsSubnormals: subnormals)
+    }
 
     /// The vectors of the level.
     var vectors: InstructionSet.Vectors { level.vectors }

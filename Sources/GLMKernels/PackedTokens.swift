@@ -64,12 +64,12 @@ extension Kernels {
         }
     }
 
-    /// Groups `groups` of a block of tokens times the scales of weight row `row`; they come to lie as a block
-    /// of `groups.count` groups at `target`.
+    /// Groups `groups` of a block of tokens times `lift` and the scales of weight row `row`; they come to lie as a
+    /// block of `groups.count` groups at `target`.
     /// - Precondition: the groups are whole chunks of 64 columns, or reach to the last.
     func scale(
         _ packed: PackedTokens, _ block: Range<Int>, groups: Range<Int>, row: Int, _ scales: BlockScales,
-        into target: UnsafeMutablePointer<Float>
+        lift: Float, into target: UnsafeMutablePointer<Float>
     ) {
         let column = groups.lowerBound * 16
         let tiles = (block.count + tileWidth - 1) / tileWidth
@@ -78,7 +78,7 @@ extension Kernels {
             let count = tileTokens(block.count, tiles, tile)
             var job = code_scaling(
                 from: packed.address(token: block.lowerBound + token) + column * count,
-                to: target + token * groups.count * 16, chunks: groups.count / 4, tokens: count,
+                to: target + token * groups.count * 16, lift: lift, chunks: groups.count / 4, tokens: count,
                 columns: packed.columns - column, scales: scales.address(row: row, column: column),
                 block: scales.blockColumns,
                 phase: (scales.columnOrigin + column) % scales.blockColumns)

@@ -75,12 +75,15 @@ func pair_rows_fp8_dot(_ job: UnsafePointer<vector_product>) { pairRows(2, 1, jo
 
 extension BlockScales {
     /// Whether no weight of `columns` in `row` becomes a subnormal float: multipliers are zero or far from it.
-    func areNormal(row: Int, columns: Int) -> Bool {
+    func areNormal(row: Int, columns: Int) -> Bool { areAtLeast(0x1p-110, row: row, columns: columns) }
+
+    /// Whether the multipliers of `columns` in `row` are zero, or `limit` at least.
+    func areAtLeast(_ limit: Float, row: Int, columns: Int) -> Bool {
         let first = columnOrigin / blockColumns, last = (columnOrigin + columns - 1) / blockColumns
         let line = base + (rowOrigin + row) / blockRows * stride * 4
         for block in first...last {
             let size = abs(line.loadUnaligned(fromByteOffset: block * 4, as: Float.self))
-            if size != 0 && size < 0x1p-110 { return false }
+            if size != 0 && size < limit { return false }
         }
         return true
     }

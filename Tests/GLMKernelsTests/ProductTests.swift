@@ -243,3 +243,34 @@ func hintsChangeNothing(level: InstructionSet) throws {
         #expect(bits(made[0]) == bits(made[1]))
     }
 }
+
+/// Which factors of a product of FP8 weights are lifted is nobody's business: subnormal codes, multipliers on both sides of
+/// the least that is lifted, activations that are subnormal floats; alone, in registers and in panels.
+@Test(arguments: levels, [1, 0x1p-39, 0x1p-40, 0x1p-41, 0x1p-126, 0] as [Float])
+func liftsChangeNothing(level: InstructionSet, scale: Float) throws {
+    let w = try StoredMatrix(.float8E4M3, rows: 9, columns: 192)
+    let table = try GuardedBytes([Float](repeating: scale, count: 2))
+    var view = w.view
+    view.scales = BlockScales(base: table.base, stride: 2, blockRows: 128, blockColumns: 128)
+    for unit in [1, 0x1p-126, 0x1p-149] as [Float] {
+        let x = try GuardedBytes((0..<50 * 192).map { Float($0 % 15 - 7) * unit })
+        func product(_ kernels: Kernels, _ tokens: Int, _ step: Int) throws -> [Float] {
+            try results(tokens * 9) { y in
+                for start in stride(from: 0, to: tokens, by: step) {
+                    kernels.product(
+                        view, rows: 0..<9, x: x.floats + start * 192, tokens: min(step, tokens - start),
+                        xStride: 192, y: y + start * 9, yStride: 9)
+                }
+            }
+        }
+        let kernels = Kernels.table(level)
+        let alone = try product(kernels, 50, 1)
+        #expect(scale == 0 || scale < 0x1p-41 || unit < 1 || alone.contains { $0 != 0 })
+        for avoids in [true, false] {
+            for step in [2, 3, 6, 8, 9, 50] {
+                let together = try product(kernels.avoiding(subnormals: avoids), 50, step)
+                #expect(bits(together) == bits(alone), "\(step) tokens, \(unit), \(avoids)")
+            }
+        }
+    }
+}

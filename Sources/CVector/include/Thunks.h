@@ -57,6 +57,7 @@ typedef struct {
     long border, jump;         // from row first + border on, what is asked for lies `jump` bytes further
     int32_t streams;           // whose: 0 of all four rows, 1 of the first two, 2 of the last two, 3 of none
     int32_t once;              // whether it stays out of the second-level cache
+    float factor;              // what FP8 weights are multiplied by; 1 costs nothing
 } direct_tile;
 #define DIRECT_TILE(tokens)                     \
     DIRECT_WIDE(product_direct##tokens##_f32)   \
@@ -102,13 +103,15 @@ KERNEL(pack_codes, (const float *x, long stride, long tokens, long count, float 
        (x, stride, tokens, count, packed, group_stride))
 typedef struct {
     const float *from;         // [chunk of 64 columns][4][token][16]
-    float *to;                 // the same, times scale * 2^96
+    float *to;                 // the same, times scale and `lift`
+    float lift;
     long chunks, tokens, columns;
     const void *scales;        // of the block that holds the first column
     long block, phase;         // columns of a block; those of the first that lie before
 } code_scaling;
 KERNEL(scale_codes, (const code_scaling *job), (job))
-KERNEL(decode_codes, (const void *weights, long count, float *panel, long stride), (weights, count, panel, stride))
+KERNEL(decode_codes, (const void *weights, long count, float factor, float *panel, long stride),
+       (weights, count, factor, panel, stride))
 KERNEL(scale_row, (const float *x, float factor, long count, float *y), (x, factor, count, y))
 
 // Four weight rows (`panel`, [group][4][16]) by all tokens of a block (packed tile by tile), over `groups`
