@@ -97,8 +97,8 @@ private struct Quad {
             prefetch_once(p)
             prefetch_once(q)
         } else {
-            prefetch(p)
-            prefetch(q)
+            prefetch_near(p)
+            prefetch_near(q)
         }
     }
 
