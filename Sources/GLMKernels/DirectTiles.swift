@@ -48,14 +48,10 @@ private func wideBody(_ format: Int32, _ size: Int, _ tokens: Int, _ job: direct
     }
 }
 
+/// 64 codes as floats, times `factor` where that is asked for.
 @inline(__always)
 private func wideCodes(_ p: UnsafeRawPointer, _ factor: f32x16, _ isScaled: Bool) -> FourVectors {
-    scaled(wideCodes(p), factor, isScaled)
-}
-
-/// `w`, times `factor` where that is asked for.
-@inline(__always)
-private func scaled(_ w: FourVectors, _ factor: f32x16, _ isScaled: Bool) -> FourVectors {
+    let w = wideCodes(p)
     if !isScaled { return w }
     return (
         f32x16_multiply(w.0, factor), f32x16_multiply(w.1, factor), f32x16_multiply(w.2, factor),
@@ -151,7 +147,6 @@ private struct NarrowTile {
 /// The same as `wideBody`, two rows at a time.
 @inline(__always)
 private func narrowBody(_ format: Int32, _ size: Int, _ tokens: Int, _ job: direct_tile) {
-    let factor = f32x16_all(job.factor), isScaled = job.factor != 1
     var index = 0
     while index < 2 &* job.count {
         let row = job.first &+ index / 2 &+ (index & 1) &* 2 &* job.step
@@ -169,8 +164,7 @@ private func narrowBody(_ format: Int32, _ size: Int, _ tokens: Int, _ job: dire
                 prefetch(b + (offset &+ job.ahead))
             }
             if size == 1 {
-                let first = scaled(codes(a + k), factor, isScaled)
-                let second = scaled(codes(b + k), factor, isScaled)
+                let first = codes(a + k), second = codes(b + k)
                 tile.add(first.0, second.0, x, 16, tokens)
                 tile.add(first.1, second.1, x + job.x_stride, 16, tokens)
                 tile.add(first.2, second.2, x + 2 &* job.x_stride, 16, tokens)

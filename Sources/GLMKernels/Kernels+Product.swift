@@ -70,9 +70,9 @@ extension Kernels {
         next: UnsafeRawPointer?
     ) {
         let direct = multipliesDirectly(w, tokens: block.count)
-        // A panel is multiplied once for many tokens; in registers that pays from three on, and where it is needed.
+        // A panel is multiplied once for many tokens; in registers that pays from three on, where such factors are slow.
         let normal =
-            (direct ? avoidsSubnormals && block.count > 2 : true)
+            (direct ? avoidsSubnormals && vectors == .avx512 && block.count > 2 : true)
             && scales.areAtLeast(CodeOrder.leastNormalScale, row: rows.lowerBound, columns: w.columns)
         if direct {
             scratch.withFloats(PackedTokens.floats(tokens: block.count, for: w)) { base in

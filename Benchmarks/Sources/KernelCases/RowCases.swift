@@ -22,6 +22,7 @@ package enum RowCases {
     private static func fast(_ engine: KernelCase.Engine, _ kernels: Kernels) -> [KernelCase] {
         let a = floats(154_880), b = floats(6144), c = floats(6144), y = floats(6144)
         let chosen = UnsafeMutablePointer<Int32>.allocate(capacity: 2048)
+        let scratch = Scratch()
         return [
             row(engine, "RMSNorm", 6144, streams: 3) {
                 kernels.rmsNorm(a, weight: b, epsilon: 1e-5, count: 6144, output: y)
@@ -49,7 +50,7 @@ package enum RowCases {
             },
             row(engine, "argmax", 154_880, streams: 1) { _ = kernels.argmax(a, count: 154_880) },
             row(engine, "top 2048", 32_768, streams: 1) {
-                _ = selectLargest(a, count: 32_768, k: 2048, into: chosen)
+                kernels.selectLargest(a, count: 32_768, k: 2048, into: chosen, scratch: scratch)
             },
         ]
     }
@@ -104,14 +105,18 @@ package enum RowCases {
         ]
     }
 
-    /// What choosing costs without a radix: a plain search, and sorting everything.
+    /// What choosing costs otherwise: a plain search, a radix over all bits, and sorting everything.
     private static func plainChoices(_ engine: KernelCase.Engine) -> [KernelCase] {
         let a = floats(154_880), y = floats(1)
+        let chosen = UnsafeMutablePointer<Int32>.allocate(capacity: 2048)
         return [
             row(engine, "argmax", 154_880, streams: 1) {
                 var best = 0
                 for index in 1..<154_880 where a[index] > a[best] { best = index }
                 y[0] = Float(best)
+            },
+            row(engine, "top 2048 by radix", 32_768, streams: 1) {
+                selectLargest(a, count: 32_768, k: 2048, into: chosen)
             },
             row(engine, "top 2048", 32_768, streams: 1) {
                 let order = (0..<32_768).sorted { a[$0] != a[$1] ? a[$0] > a[$1] : $0 < $1 }
