@@ -18,6 +18,11 @@ public struct MemoryStretch: Sendable, Equatable {
         count = isContiguous ? min(1, weights.rows) : weights.rows
     }
 
+    /// `bytes` bytes from `base` on.
+    public init(base: UnsafeRawPointer, bytes: Int) {
+        self.init(base: UInt(bitPattern: base), bytes: bytes, stride: bytes, count: 1)
+    }
+
     /// `count` times `bytes` bytes, `stride` apart.
     init(base: UInt, bytes: Int, stride: Int, count: Int) {
         self.base = base

@@ -10,7 +10,7 @@ public struct IndexScoring: Sendable {
     let dimension: Int
     let compute: Compute
 
-    /// Keys scored as one piece of work.
+    /// Keys scored as one piece of work; with fewer rows than threads half as many, so that nobody is late by much.
     private static let keysPerBlock = 128
     /// Scores held at once; a long prefill is scored a few rows at a time.
     private static let scoresPerRound = 1 << 22
@@ -160,10 +160,11 @@ public struct IndexScoring: Sendable {
         into scores: UnsafeMutablePointer<Float>
     ) {
         var work: [(index: Int, keys: Range<Int>)] = []
+        let step = IndexScoring.keysPerBlock / (rows.count < compute.pool.threads ? 2 : 1)
         for (index, row) in rows.enumerated() {
             let extent = keys.extent(ofRow: row)
-            for low in stride(from: 0, to: extent, by: IndexScoring.keysPerBlock) {
-                work.append((index, low..<min(extent, low + IndexScoring.keysPerBlock)))
+            for low in stride(from: 0, to: extent, by: step) {
+                work.append((index, low..<min(extent, low + step)))
             }
         }
         let scale = 1 / Float(dimension).squareRoot()
@@ -209,6 +210,21 @@ package struct IndexKeys {
         self.sequenceOfRow = sequenceOfRow
         self.visible = visible
         self.branches = branches
+    }
+
+    /// What scoring all rows reads, sequence by sequence.
+    var memory: ReadingOrder {
+        var order: ReadingOrder = []
+        for sequence in unsafe pages.indices {
+            let rows = sequenceOfRow.indices.filter { sequenceOfRow[$0] == sequence }
+            let seen = rows.map { extent(ofRow: $0) }.max() ?? 0
+            let used = (seen + KeyColumns.pageKeys - 1) / KeyColumns.pageKeys
+            unsafe order.append(
+                contentsOf: pages[sequence].prefix(used).map {
+                    unsafe MemoryStretch(base: $0, bytes: row.bytes * KeyColumns.pageKeys)
+                })
+        }
+        return order
     }
 
     func branch(ofRow row: Int) -> RowBranch? { branches.isEmpty ? nil : branches[row] }

@@ -77,18 +77,23 @@ public struct LightningIndexer: Sendable {
 
     /// Writes the rows' index keys and selects their keys.
     ///
-    /// - Parameter trace: receives the scores `[rows, keys]` when given; otherwise rows that see no more than
-    ///   `topK` keys are not scored at all.
+    /// - Parameters:
+    ///   - trace: receives the scores `[rows, keys]` when given; otherwise rows that see no more than `topK` keys are
+    ///     not scored at all.
+    ///   - following: what is read behind the choice.
     /// - Precondition: the query is there when `mustScore` says so or there is a trace.
     package func callAsFunction(
-        _ inputs: Inputs, layer: Int, batch: RaggedBatch, caches: inout [SequenceCache], trace: Trace?
+        _ inputs: Inputs, layer: Int, batch: RaggedBatch, caches: inout [SequenceCache], trace: Trace?,
+        following: ReadingOrder = []
     ) -> KeySelection {
+        let keys = inputs.query.map { _ in IndexKeys(layer: layer, batch: batch, caches: caches) }
+        if let keys { compute.readsNext(keys.memory, rows: batch.rowCount) }
         writeKeys(keyNorm(inputs.keys), layer: layer, batch: batch, caches: caches)
         compute.finished(.indexKey, layer: layer)
 
         let visible = batch.visibleKeys
         var selection = KeySelection(visible: visible, topK: topK, branches: batch.branches)
-        guard let query = inputs.query else {
+        guard let query = inputs.query, let keys else {
             precondition(
                 !mustScore(batch) && trace == nil, "layer \(layer) must score and was given no query")
             return selection
@@ -96,7 +101,7 @@ public struct LightningIndexer: Sendable {
         let sparse = (0..<batch.rowCount).filter { visible[$0] > topK }
         let queries = rotated(query.raw, batch: batch)  // [rows, heads · J]
         let weights = scaled(query.headWeights)  // [rows, heads]
-        let keys = IndexKeys(layer: layer, batch: batch, caches: caches)
+        compute.willRead(following, rows: batch.rowCount)
         if let trace {
             let scores = scoring.scores(queries: queries, headWeights: weights, keys: keys)
             trace(.indexScores(layer: layer, scores))

@@ -14,8 +14,8 @@ extension Compute {
     }
 
     /// Says what the next region will read, so that threads which wait can begin with it.
-    package func readsNext(_ order: ReadingOrder, rows: Int) {
-        if rows <= Compute.mostRows { pool.readsNext(order) }
+    package func readsNext(_ order: @autoclosure () -> ReadingOrder, rows: Int) {
+        if rows <= Compute.mostRows { pool.readsNext(order()) }
     }
 }
 

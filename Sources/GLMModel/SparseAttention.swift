@@ -202,7 +202,8 @@ public struct SparseAttention: Sendable {
     ) -> KeySelection {
         if let chosen = batch.selection { return chosen }
         if let indexer, let inputs {
-            return indexer(inputs, layer: layer, batch: batch, caches: &caches, trace: trace)
+            return indexer(
+                inputs, layer: layer, batch: batch, caches: &caches, trace: trace, following: reads.keys)
         }
         guard let inherited else { preconditionFailure("layer \(layer) shares a selection that nobody made") }
         return inherited
