@@ -17,7 +17,9 @@ struct SpeculateBenchCommand: AsyncParsableCommand {
     @OptionGroup var promptSet: PromptSetOptions
     @OptionGroup var model: ModelOptions
 
-    @Option(name: [.customShort("n"), .customLong("new-tokens")], help: "Tokens of each sequence.")
+    @Option(
+        name: [.customShort("n"), .customLong("new-tokens")],
+        help: "Tokens of each sequence; prompt, these and 64 more must fit the context.")
     var tokens = 96
 
     @Option(name: .customLong("speculative-num-steps"), help: "Depths with commas; 0 is plain, auto chooses.")
@@ -29,16 +31,18 @@ struct SpeculateBenchCommand: AsyncParsableCommand {
     @Option(name: .long, help: "Tokens of a turn.")
     var turn = 8
 
-    @Flag(name: .long, help: "Print one JSON object.")
+    @Flag(name: .long, help: "Print a JSON array, an object for each number of sequences.")
     var json = false
 
     func run() async throws {
         let candidates = try self.candidates()
         let batches = try numbers(parallel, "--parallel", 1...256)
-        guard tokens >= 2, turn >= 1 else {
+        for (name, value, range) in [
+            ("--new-tokens", tokens, 2...1_000_000), ("--turn", turn, 1...1_000_000),
+        ] where !range.contains(value) {
             throw InputError(
-                .usage, subject: tokens < 2 ? "--new-tokens" : "--turn", found: "\(min(tokens, turn))",
-                expected: tokens < 2 ? "at least 2" : "at least 1")
+                .usage, subject: name, found: "\(value)",
+                expected: "\(range.lowerBound) to \(range.upperBound)")
         }
         let profile = Profile()
         let prepared = try PreparedModel(model, profile: profile)
@@ -66,7 +70,8 @@ struct SpeculateBenchCommand: AsyncParsableCommand {
             if part == "auto" {
                 candidates.append(.automatic(SpeculationParameters.usualMaximum))
             } else {
-                for count in try numbers(String(part), "--speculative-num-steps", 0...32) where count > 0 {
+                for count in try numbers(String(part), "--speculative-num-steps", 0...32, or: " or auto")
+                where count > 0 {
                     candidates.append(.fixed(count))
                 }
             }
@@ -75,14 +80,15 @@ struct SpeculateBenchCommand: AsyncParsableCommand {
     }
 
     private func numbers(
-        _ text: String, _ subject: String, _ range: ClosedRange<Int>
+        _ text: String, _ subject: String, _ range: ClosedRange<Int>, or word: String = ""
     ) throws(InputError) -> [Int] {
         var numbers: [Int] = []
         for part in text.split(separator: ",", omittingEmptySubsequences: false) {
             guard let number = Int(part), range.contains(number) else {
                 throw InputError(
                     .usage, subject: subject, found: "'\(part)'",
-                    expected: "whole numbers from \(range.lowerBound) to \(range.upperBound), with commas")
+                    expected:
+                        "whole numbers from \(range.lowerBound) to \(range.upperBound)\(word), with commas")
             }
             numbers.append(number)
         }

@@ -15,7 +15,7 @@ public struct SpeculationParameters: Sendable, Equatable {
     /// `--speculative-eagle-topk`: 1 drafts a chain, more a tree.
     public var topK: Int
     /// `--speculative-num-draft-tokens`: rows verified in a round, the root among them; nil for the whole chain, or for
-    /// steps · topK + 1 rows of a tree.
+    /// steps · topK + 1 rows of a tree. Bounds what automatic steps may try.
     public var draftTokens: Int?
     /// `--speculative-accept-threshold-single`: a drafted token this probable stands without a coin.
     public var singleThreshold: Double
@@ -56,9 +56,9 @@ public struct SpeculationParameters: Sendable, Equatable {
             throw InputError(
                 .usage, subject: "--speculative-eagle-topk", found: "\(topK) with automatic steps",
                 expected: "1: what is chosen automatically is the length of a chain")
-        case (.automatic, _):
+        case (.automatic(let most), _):
             guard let draftTokens else { return }
-            try SpeculationParameters.require("num-draft-tokens", draftTokens, 2...Self.deepest + 1)
+            try SpeculationParameters.require("num-draft-tokens", draftTokens, 2...most + 1)
         case (.fixed(let count), 1):
             guard let draftTokens, draftTokens != count + 1 else { return }
             throw InputError(
@@ -66,7 +66,14 @@ public struct SpeculationParameters: Sendable, Equatable {
                 expected: "\(count + 1) for a chain of \(count) steps: the root and the drafts",
                 remedy: "leave it out, or raise --speculative-eagle-topk")
         case (.fixed(let count), _):
-            guard let draftTokens else { return }
+            guard let draftTokens else {
+                guard count * topK + 1 > Self.mostRows else { return }
+                throw InputError(
+                    .usage, subject: "--speculative-eagle-topk",
+                    found: "\(topK) with \(count) steps: \(count * topK + 1) rows",
+                    expected: "at most \(Self.mostRows) rows",
+                    remedy: "lower it, or name fewer rows with --speculative-num-draft-tokens")
+            }
             let most = min(Self.mostRows, 1 + DraftShape.generatedNodes(steps: count, topK: topK))
             try SpeculationParameters.require("num-draft-tokens", draftTokens, 2...most)
         }

@@ -24,6 +24,8 @@ import Testing
         #expect(SpeculationParameters(steps: .automatic(maximum: 5), draftTokens: 3).shape == .chain(2))
         try SpeculationParameters(steps: .fixed(3), draftTokens: 4).validate()
         try SpeculationParameters(steps: .fixed(2), topK: 2, draftTokens: 7).validate()
+        try SpeculationParameters(steps: .fixed(63), topK: 16).validate()
+        try SpeculationParameters(steps: .automatic(maximum: 5), draftTokens: 6).validate()
     }
 
     @Test(arguments: [
@@ -32,6 +34,8 @@ import Testing
         (SpeculationParameters(steps: .automatic(maximum: 0)), "num-steps"),
         (SpeculationParameters(topK: 0), "eagle-topk"),
         (SpeculationParameters(steps: .automatic(maximum: 5), topK: 2), "eagle-topk"),
+        (SpeculationParameters(steps: .fixed(64), topK: 16), "eagle-topk"),
+        (SpeculationParameters(steps: .automatic(maximum: 5), draftTokens: 7), "num-draft-tokens"),
         (SpeculationParameters(draftTokens: 5), "num-draft-tokens"),
         (SpeculationParameters(steps: .fixed(2), topK: 2, draftTokens: 8), "num-draft-tokens"),
         (SpeculationParameters(steps: .fixed(2), topK: 2, draftTokens: 1), "num-draft-tokens"),
