@@ -21,11 +21,11 @@ import Testing
     func agreesWithTheReference(name: String) throws {
         let report = try GoldenVerifier(directory: "\(Self.root)/\(name)").verify(
             options: LoadOptions(threads: 2))
-        for row in report.rows where row.outcome == .fail {
+        // A row that is not covered is as bad as one that differs.
+        for row in report.rows where row.outcome != .pass {
             Issue.record("\(name) \(row.quantity): \(row.largestError ?? .nan) \(row.detail)")
         }
-        #expect(report.rows.count { $0.outcome == .pass } >= 20)
-        #expect(report.rows.allSatisfy { !$0.quantity.hasPrefix("fp8.") || $0.outcome == .pass })
+        #expect(report.rows.count >= 20)
     }
 
     /// Negative control of the quantised rows: one bit of the file changed, one row differs.
