@@ -14,61 +14,30 @@ extension Compute {
     }
 
     private func pairProduct(_ groups: [ProductGroup]) {
-        let plan = InputPlan(groups, tileWidth: BFloat16Tokens.tileWidth) {
-            BFloat16Tokens.floats(tokens: $0.tokens, columns: $0.weight.columns)
-        }
-        if plan.floats > PackPlan.limit, let (first, second) = PackPlan.halves(groups) {
-            pairProduct(first)
-            pairProduct(second)
-            return
-        }
-        withPackBuffer(floats: plan.floats) { memory in
-            let tokens = groups.enumerated().map { index, group in
-                BFloat16Tokens(
-                    base: UnsafeMutableRawPointer(memory.base + plan.offsets[index]), tokens: group.tokens,
-                    columns: group.weight.columns)
-            }
-            pool.parallel(plan.units.count) { index in
-                let (group, tile) = plan.units[index]
-                kernels.pack(
-                    groups[group].x, stride: groups[group].xStride, tile: tokens[group].tile(tile),
-                    into: tokens[group])
-            }
-            cut(groups, extent: { $0.rows }, unit: 4) { index, rows, _, _ in
-                kernels.pairProduct(
-                    groups[index].weight, rows: rows, tokens[index], y: groups[index].y,
-                    yStride: groups[index].yStride)
-            }
-        }
+        preparedProduct(
+            groups, unit: 4, tileWidth: BFloat16Tokens.tileWidth,
+            floats: { BFloat16Tokens.floats(tokens: $0.tokens, columns: $0.weight.columns) },
+            inputs: { BFloat16Tokens(base: $0, tokens: $1.tokens, columns: $1.weight.columns) },
+            make: { group, tokens, tile in
+                kernels.pack(group.x, stride: group.xStride, tile: tokens.tile(tile), into: tokens)
+            },
+            multiply: { group, tokens, rows, _ in
+                kernels.pairProduct(group.weight, rows: rows, tokens, y: group.y, yStride: group.yStride)
+            })
     }
 
     private func matrixProduct(_ groups: [ProductGroup]) {
-        let plan = InputPlan(groups, tileWidth: MatrixTokens.tileWidth) {
-            MatrixTokens.floats(tokens: $0.tokens, columns: $0.weight.columns)
-        }
-        if plan.floats > PackPlan.limit, let (first, second) = PackPlan.halves(groups) {
-            matrixProduct(first)
-            matrixProduct(second)
-            return
-        }
-        withPackBuffer(floats: plan.floats) { memory in
-            let tokens = groups.enumerated().map { index, group in
-                MatrixTokens(
-                    base: UnsafeMutableRawPointer(memory.base + plan.offsets[index]), tokens: group.tokens,
-                    columns: group.weight.columns)
-            }
-            pool.parallel(plan.units.count) { index in
-                let (group, tile) = plan.units[index]
-                kernels.pack(
-                    groups[group].x, stride: groups[group].xStride, tile: tokens[group].tile(tile),
-                    into: tokens[group])
-            }
-            cut(groups, extent: { $0.rows }, unit: 32) { index, rows, scratch, _ in
+        preparedProduct(
+            groups, unit: 32, tileWidth: MatrixTokens.tileWidth,
+            floats: { MatrixTokens.floats(tokens: $0.tokens, columns: $0.weight.columns) },
+            inputs: { MatrixTokens(base: $0, tokens: $1.tokens, columns: $1.weight.columns) },
+            make: { group, tokens, tile in
+                kernels.pack(group.x, stride: group.xStride, tile: tokens.tile(tile), into: tokens)
+            },
+            multiply: { group, tokens, rows, scratch in
                 kernels.matrixProduct(
-                    groups[index].weight, rows: rows, tokens[index], y: groups[index].y,
-                    yStride: groups[index].yStride, scratch: scratch)
-            }
-        }
+                    group.weight, rows: rows, tokens, y: group.y, yStride: group.yStride, scratch: scratch)
+            })
     }
 
     private func roundOutputs(_ group: ProductGroup, rows: Range<Int>) {

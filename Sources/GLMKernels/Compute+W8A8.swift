@@ -11,32 +11,20 @@ extension Compute {
     }
 
     private func scaledProduct(_ groups: [ProductGroup]) {
-        let plan = InputPlan(groups, tileWidth: scaledTileWidth) {
-            QuantizedTokens.floats(tokens: $0.tokens, columns: $0.weight.columns, block: $0.block)
-        }
-        if plan.floats > PackPlan.limit, let (first, second) = PackPlan.halves(groups) {
-            scaledProduct(first)
-            scaledProduct(second)
-            return
-        }
-        withPackBuffer(floats: plan.floats) { memory in
-            let tokens = groups.enumerated().map { index, group in
-                QuantizedTokens(
-                    at: memory.base + plan.offsets[index], tokens: group.tokens,
-                    columns: group.weight.columns, block: group.block)
-            }
-            pool.parallel(plan.units.count) { index in
-                let (group, tile) = plan.units[index]
-                kernels.quantize(
-                    groups[group].x, stride: groups[group].xStride, tile: tokens[group].tile(tile),
-                    into: tokens[group])
-            }
-            cut(groups, extent: { $0.rows }, unit: 4) { index, rows, _, _ in
-                kernels.scaledProduct(
-                    groups[index].weight, rows: rows, tokens[index], y: groups[index].y,
-                    yStride: groups[index].yStride)
-            }
-        }
+        preparedProduct(
+            groups, unit: 4, tileWidth: scaledTileWidth,
+            floats: {
+                QuantizedTokens.floats(tokens: $0.tokens, columns: $0.weight.columns, block: $0.block)
+            },
+            inputs: {
+                QuantizedTokens(at: $0, tokens: $1.tokens, columns: $1.weight.columns, block: $1.block)
+            },
+            make: { group, tokens, tile in
+                kernels.quantize(group.x, stride: group.xStride, tile: tokens.tile(tile), into: tokens)
+            },
+            multiply: { group, tokens, rows, _ in
+                kernels.scaledProduct(group.weight, rows: rows, tokens, y: group.y, yStride: group.yStride)
+            })
     }
 }
 

@@ -46,3 +46,41 @@ extension Compute {
         spare.withLock { $0 = memory }
     }
 }
+
+extension Compute {
+    /// Products whose inputs take another form first: that is made once for all rows, tile by tile, then pieces of rows
+    /// meet it. What would take too much memory is done in two halves.
+    ///
+    /// - Parameters:
+    ///   - unit: pieces are whole multiples of so many rows.
+    ///   - floats: memory that the inputs of a group take.
+    ///   - inputs: these inputs, at the memory given.
+    ///   - make: fills one tile of them.
+    ///   - multiply: all of a group's inputs by some rows of its weight.
+    func preparedProduct<Inputs>(
+        _ groups: [ProductGroup], unit: Int, tileWidth: Int, floats: (ProductGroup) -> Int,
+        inputs: (UnsafeMutablePointer<Float>, ProductGroup) -> Inputs,
+        make: (ProductGroup, Inputs, _ tile: Int) -> Void,
+        multiply: (ProductGroup, Inputs, Range<Int>, Scratch) -> Void
+    ) {
+        let plan = InputPlan(groups, tileWidth: tileWidth, floats)
+        if plan.floats > PackPlan.limit, let (first, second) = PackPlan.halves(groups) {
+            for half in [first, second] {
+                preparedProduct(
+                    half, unit: unit, tileWidth: tileWidth, floats: floats, inputs: inputs, make: make,
+                    multiply: multiply)
+            }
+            return
+        }
+        withPackBuffer(floats: plan.floats) { memory in
+            let made = groups.indices.map { inputs(memory.base + plan.offsets[$0], groups[$0]) }
+            pool.parallel(plan.units.count) { index in
+                let (group, tile) = plan.units[index]
+                make(groups[group], made[group], tile)
+            }
+            cut(groups, extent: { $0.rows }, unit: unit) { index, rows, scratch, _ in
+                multiply(groups[index], made[index], rows, scratch)
+            }
+        }
+    }
+}

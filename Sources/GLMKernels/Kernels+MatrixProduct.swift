@@ -15,7 +15,7 @@ extension Kernels {
     /// y[t, n] = BF16(Σ_k w[n, k] · x[t, k]) for n in `rows`, with weights and activations in BF16, on matrix registers.
     ///
     /// FP8 weights are the BF16 rounding of code × multiplier. The order is stated at
-    /// `NaiveKernels.matrixProduct`.
+    /// `NaiveKernels.pairProduct`.
     /// - Precondition: the level is `amx`; `rows` lies in the matrix, which is BF16 or FP8.
     func matrixProduct(
         _ w: WeightView, rows: Range<Int>, _ tokens: MatrixTokens, y: UnsafeMutablePointer<Float>,

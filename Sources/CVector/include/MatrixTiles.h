@@ -83,7 +83,7 @@ PRIMITIVE void matrix_codes(void *to, const void *low, const void *high) {}
 #endif
 
 // Sixteen vectors of sixteen 32-bit elements, 64 bytes apart, with rows and columns exchanged: four rounds, each of
-// which exchanges halves of all pairs `step` apart.
+// which exchanges halves between vectors 8, 4, 2 and 1 apart.
 PRIMITIVE void exchange_8(i32x16 *a, i32x16 *b) {
     i32x16 x = *a, y = *b;
     *a = __builtin_shufflevector(x, y, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
