@@ -55,17 +55,24 @@ public final class Profile: Sendable {
     }
 
     private let state = Mutex(State())
-    private let clock: @Sendable () -> UInt64
+    /// Nil where work alone is counted.
+    private let clock: (@Sendable () -> UInt64)?
 
     /// A profile of the monotonic clock.
-    public convenience init() { self.init(clock: { monotonicNanoseconds() }) }
+    /// - Parameter laps: false to count work alone, in one sum: nothing is timed, and `entries` and `phases` stay empty.
+    public convenience init(laps: Bool = true) {
+        let clock: @Sendable () -> UInt64 = { monotonicNanoseconds() }
+        self.init(optional: laps ? clock : nil)
+    }
 
     /// A profile of any clock that counts nanoseconds and does not run backwards.
-    public init(clock: @escaping @Sendable () -> UInt64) { self.clock = clock }
+    public convenience init(clock: @escaping @Sendable () -> UInt64) { self.init(optional: clock) }
+
+    private init(optional clock: (@Sendable () -> UInt64)?) { self.clock = clock }
 
     /// Starts the stopwatch for a forward pass of `tokens` rows.
     public func begin(_ phase: String, tokens: Int) {
-        let now = clock()
+        guard let now = clock?() else { return }
         state.withLock { state in
             let place = state.phases.firstIndex { $0.name == phase } ?? state.phases.count
             if place == state.phases.count { state.phases.append(Phase(name: phase)) }
@@ -79,7 +86,7 @@ public final class Profile: Sendable {
 
     /// Enters the time and the work since `begin` or the lap before under `operation`.
     public func lap(_ operation: String, layer: Int?) {
-        let now = clock()
+        guard let now = clock?() else { return }
         state.withLock { state in
             let key = Key(phase: state.phase, layer: layer, operation: operation)
             let place = state.places[key] ?? state.entries.count
@@ -97,13 +104,18 @@ public final class Profile: Sendable {
     }
 
     /// Work that the next lap takes.
-    public func add(_ work: Work) { state.withLock { $0.pending += work } }
+    public func add(_ work: Work) {
+        let hasLaps = clock != nil
+        state.withLock { state in
+            if hasLaps { state.pending += work } else { state.total += work }
+        }
+    }
 
     /// Everything entered so far, in the order of first appearance.
     public var entries: [Entry] { state.withLock { $0.entries } }
     /// Forward passes so far, by kind.
     public var phases: [Phase] { state.withLock { $0.phases } }
-    /// Work of all laps so far.
+    /// Work of all laps so far; without laps, all work.
     public var work: Work { state.withLock { $0.total } }
 
     /// Forgets everything.

@@ -6,8 +6,8 @@ package import GLMWeights
 
 /// h ← h + attention(norm(h)); h ← h + feedForward(norm(h)).
 ///
-/// Source: specification §3.
-package struct DecoderLayer: Sendable {
+/// A class, since it is dozens of references, which every copy would count. Source: specification §3.
+package final class DecoderLayer: Sendable {
     package enum FeedForward: Sendable {
         case dense(GatedMLP)
         case sparse(MixtureOfExperts)

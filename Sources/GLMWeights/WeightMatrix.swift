@@ -20,17 +20,15 @@ public struct WeightMatrix: @unchecked Sendable {
     package let view: WeightView
     /// The type in the file: differs from the view's format for F16 alone.
     package let storedType: ElementType
-    // What the view points into. Sendable: constant memory.
-    private let weights: MappedFile?
-    private let scales: MappedFile?
-    private let widened: FloatStorage?
+    // Sendable: constant memory.
+    private let memory: WeightMemory
 
     /// Output elements of a product with it.
     public var rows: Int { view.rows }
     /// Input elements of a product with it.
     public var columns: Int { view.columns }
     /// Bytes of anonymous memory that this matrix owns beside the mapping.
-    package var ownedBytes: Int { widened == nil ? 0 : rows * columns * view.format.size }
+    package var ownedBytes: Int { memory.widened == nil ? 0 : rows * columns * view.format.size }
 
     /// A matrix of one's own, copied into Float32 memory: `[rows, columns]`.
     ///
@@ -47,8 +45,7 @@ public struct WeightMatrix: @unchecked Sendable {
     }
 
     private init(owning storage: FloatStorage, rows: Int, columns: Int) {
-        widened = storage
-        (weights, scales) = (nil, nil)
+        memory = WeightMemory(widened: storage)
         storedType = .float32
         unsafe view = WeightView(
             format: .float32, base: UnsafeRawPointer(storage.base), rows: rows, columns: columns)
@@ -74,8 +71,7 @@ public struct WeightMatrix: @unchecked Sendable {
             multipliers.values.allSatisfy { abs($0) < 256 },
             "a scale of magnitude 256 or more, or not a number")
         let storage = FloatStorage(codes: codes, scales: multipliers.values)
-        widened = storage
-        (weights, scales) = (nil, nil)
+        memory = WeightMemory(widened: storage)
         storedType = .float8E4M3
         unsafe view = WeightView(
             format: .float8E4M3, base: UnsafeRawPointer(storage.base + multipliers.values.count), rows: rows,
@@ -109,7 +105,7 @@ public struct WeightMatrix: @unchecked Sendable {
     private init(_ whole: WeightMatrix, view: WeightView) {
         self.view = view
         storedType = whole.storedType
-        (weights, scales, widened) = (whole.weights, whole.scales, whole.widened)
+        memory = whole.memory
     }
 
     /// A matrix of F32, BF16 or F16.
@@ -118,8 +114,6 @@ public struct WeightMatrix: @unchecked Sendable {
     /// - Throws: `badInput` for any other type, FP8 without scales included.
     init(_ tensor: StoredTensor) throws(InputError) {
         precondition(tensor.shape.count == 2, "shape \(tensor.shape)")
-        weights = tensor.owner
-        scales = nil
         storedType = tensor.type
         let format: WeightView.Format
         switch tensor.type {
@@ -127,7 +121,7 @@ public struct WeightMatrix: @unchecked Sendable {
         case .bfloat16: format = .bfloat16
         case .float16:
             let storage = try FloatStorage(widening: tensor)
-            widened = storage
+            memory = WeightMemory(widened: storage)
             unsafe view = WeightView(
                 format: .float32, base: UnsafeRawPointer(storage.base), rows: tensor.shape[0],
                 columns: tensor.shape[1])
@@ -136,7 +130,7 @@ public struct WeightMatrix: @unchecked Sendable {
             throw tensor.refusal(
                 found: "\(tensor.type.rawValue)", expected: "F32, BF16, F16 or F8_E4M3 with scales")
         }
-        widened = nil
+        memory = WeightMemory(weights: tensor.owner)
         unsafe view = WeightView(
             format: format, base: try tensor.base(), rows: tensor.shape[0], columns: tensor.shape[1])
     }
@@ -160,15 +154,26 @@ public struct WeightMatrix: @unchecked Sendable {
                 found: "the scale \(scale) at row \(index / shape[1]), column \(index % shape[1])",
                 expected: "a finite multiplier of magnitude below 256")
         }
-        weights = tensor.owner
-        scales = stored.owner
-        widened = nil
+        memory = WeightMemory(weights: tensor.owner, scales: stored.owner)
         storedType = tensor.type
         let multipliers = unsafe BlockScales(
             base: try stored.base(), stride: shape[1], blockRows: block.rows, blockColumns: block.columns)
         unsafe view = WeightView(
             format: .float8E4M3, base: try tensor.base(), rows: tensor.shape[0], columns: tensor.shape[1],
             scales: multipliers)
+    }
+}
+
+/// Keeps alive what a view points into: one reference, since layers are copied with every token.
+private final class WeightMemory: Sendable {
+    let weights: MappedFile?
+    let scales: MappedFile?
+    let widened: FloatStorage?
+
+    init(weights: MappedFile? = nil, scales: MappedFile? = nil, widened: FloatStorage? = nil) {
+        self.weights = weights
+        self.scales = scales
+        self.widened = widened
     }
 }
 

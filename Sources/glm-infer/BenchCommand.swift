@@ -98,7 +98,7 @@ struct BenchCommand: ParsableCommand {
         var ledgers: [BenchmarkTable.Ledger] = []
         var isFirst = true
         for threads in grid.threads {
-            let profile = Profile()
+            let profile = Profile(laps: profiling.isWanted)
             let runner = try loadRunner(
                 directory, threads: threads, devices: shared, profile: profile, probe: probe)
             if inTurns {

@@ -44,7 +44,7 @@ struct SpeculateBenchCommand: AsyncParsableCommand {
                 .usage, subject: name, found: "\(value)",
                 expected: "\(range.lowerBound) to \(range.upperBound)")
         }
-        let profile = Profile()
+        let profile = Profile(laps: false)
         let prepared = try PreparedModel(model, profile: profile)
         try PromptSetOptions.requireDraftLayer(prepared.documents)
         // A round may run past its goal by the deepest draft.

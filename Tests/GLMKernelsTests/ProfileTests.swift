@@ -117,3 +117,19 @@ private func makeProfile() -> (Profile, Hand) {
         #expect(WeightView(format: .bfloat16, base: base, rows: 5, columns: 6).byteCount == 60)
     }
 }
+
+@Test func withoutLapsWorkIsCountedAndNothingElse() {
+    let timed = Profile(), counted = Profile(laps: false)
+    for profile in [timed, counted] {
+        profile.begin("decode", tokens: 1)
+        profile.add(Work(bytes: 3, operations: 4))
+        profile.lap("a", layer: 0)
+        profile.add(Work(bytes: 5, operations: 6))
+        profile.lap("b", layer: nil)
+    }
+    #expect(counted.work == timed.work && timed.work == Work(bytes: 8, operations: 10))
+    #expect(counted.entries.isEmpty && counted.phases.isEmpty)
+    #expect(timed.entries.count == 2 && timed.phases.count == 1)
+    counted.reset()
+    #expect(counted.work == .none)
+}
