@@ -129,7 +129,7 @@ let package = Package(
             exclude: ["Golden"], swiftSettings: house),
         .testTarget(
             name: "GLMDecodingTests",
-            dependencies: ["GLMFiles", "GLMTensor", "GLMDecoding", "GLMTestSupport"],
+            dependencies: ["GLMFiles", "GLMTensor", "GLMModel", "GLMDecoding", "GLMTestSupport"],
             swiftSettings: house),
         .testTarget(
             name: "GLMTextTests", dependencies: ["GLMFiles", "GLMText", "GLMTestSupport"],

@@ -121,6 +121,12 @@ package struct EagleOutput: Sendable {
     /// The keys that the rows attended to.
     package let selection: KeySelection
 
+    package init(logits: Tensor, hidden: Tensor, selection: KeySelection) {
+        self.logits = logits
+        self.hidden = hidden
+        self.selection = selection
+    }
+
     /// Nothing was read.
     static func none(hidden: Int, vocabulary: Int) -> EagleOutput {
         EagleOutput(

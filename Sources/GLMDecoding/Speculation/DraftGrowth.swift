@@ -1,10 +1,10 @@
-import GLMModel
+package import GLMModel
 import GLMTensor
 
 /// A draft while it grows: the frontier's rows go to the MTP layer, its outputs become their children.
 ///
 /// Source: specification §8.4; a chain is the tree with one child a node.
-struct DraftGrowth {
+package struct DraftGrowth {
     private struct Node {
         let token: Int32
         let parent: Int?
@@ -28,7 +28,7 @@ struct DraftGrowth {
     /// - Parameters:
     ///   - base: rows of the draft cache that are committed.
     ///   - keys: the selection of the last of them, if later rows are to use it.
-    init(_ shape: DraftShape, base: Int, keys: KeySelection.Row?, keepsLogits: Bool) {
+    package init(_ shape: DraftShape, base: Int, keys: KeySelection.Row?, keepsLogits: Bool) {
         self.shape = shape
         sharedKeys = keys
         self.keepsLogits = keepsLogits
@@ -36,13 +36,13 @@ struct DraftGrowth {
     }
 
     /// The children of the root, from the last committed row.
-    mutating func begin(_ output: EagleOutput, row: Int) {
+    package mutating func begin(_ output: EagleOutput, row: Int) {
         expand(nil, score: 1, output, row: row)
         frontier = Array(nodes.indices)
     }
 
     /// The rows of the next pass: the frontier's tokens.
-    mutating func nextRows() -> EagleStep {
+    package mutating func nextRows() -> EagleStep {
         var hidden: [Float] = []
         for node in frontier {
             nodes[node].row = branches.parents.count
@@ -58,7 +58,7 @@ struct DraftGrowth {
 
     /// Children of the frontier; the most probable of them are the next frontier.
     /// - Parameter row: the output's row of the frontier's first node; moved behind its last.
-    mutating func grow(_ output: EagleOutput, row: inout Int) {
+    package mutating func grow(_ output: EagleOutput, row: inout Int) {
         let first = nodes.count
         for node in frontier {
             expand(node, score: nodes[node].score, output, row: row)
@@ -68,7 +68,7 @@ struct DraftGrowth {
     }
 
     /// The nodes that are verified: the best of all, in order of creation.
-    var tree: DraftTree {
+    package var tree: DraftTree {
         var tree = DraftTree()
         var places: [Int: Int] = [:]
         let kept = best(shape.rows - 1, of: Array(nodes.indices))
