@@ -8,29 +8,58 @@ import GLMTensor
 import GLMTestSupport
 import Testing
 
-/// A synthetic model of a preset, and prompts for it.
+/// A model, and prompts for it.
 final class SpeculationModel: Sendable {
     let model: LanguageModel
-    private let folder: TemporaryDirectory
+    private let folder: TemporaryDirectory?
 
-    init(_ preset: Preset, format: CheckpointFormat = .bfloat16, sharesIndex: Bool = false) throws {
-        folder = try TemporaryDirectory()
+    /// A synthetic model of a preset.
+    init(
+        _ preset: Preset, format: CheckpointFormat = .bfloat16, sharesIndex: Bool = false,
+        profile: Profile? = nil
+    ) throws {
+        let folder = try TemporaryDirectory()
         var document = try preset.document()
         if sharesIndex { document = document.setting("index_share_for_mtp_iteration", true) }
         let synthetic = try SyntheticModel(document, source: preset.rawValue, format: format, seed: 7)
         try CheckpointWriter(synthetic, shards: 1).write(
             to: folder.file("model"), replaces: false, pool: ThreadPool(threads: 1))
-        model = try LanguageModel.load(directory: folder.file("model"), options: LoadOptions(threads: 2))
+        var options = LoadOptions(threads: 2)
+        options.profile = profile
+        model = try LanguageModel.load(directory: folder.file("model"), options: options)
+        self.folder = folder
     }
 
-    /// Half of the prompts are shorter than `index_topk`, half longer, up to about 80 tokens or twice as long.
+    /// One of the reference's checkpoints, whose random weights make every token depend on all before it; a preset's
+    /// text follows mostly from its last token.
+    init(golden name: String) throws {
+        folder = nil
+        model = try SpeculativeDecoderTests.load(name)
+    }
+
+    /// A preset or one of the reference's checkpoints.
+    static func named(_ name: String) throws -> SpeculationModel {
+        if let preset = Preset(rawValue: name) { return try SpeculationModel(preset) }
+        return try SpeculationModel(golden: name)
+    }
+
+    /// How many tokens a prompt has: of eight the first, third, … are not longer than `index_topk`; two are up to 64 tokens
+    /// longer, one is two to six times as long, one six to seven times.
+    private func length(_ number: Int, _ bits: UInt64) -> Int {
+        let topK = model.configuration.indexTopK
+        switch number % 8 {
+        case 3: return 2 * topK + Int(bits % UInt64(4 * topK))
+        case 7: return 6 * topK + Int(bits % UInt64(topK))
+        case 1, 5: return topK + 1 + Int(bits % 64)
+        default: return 1 + Int(bits % UInt64(topK))
+        }
+    }
+
+    /// Random tokens: half of the prompts are shorter than `index_topk`, half longer, some much longer.
     func prompts(_ count: Int, salt: UInt64) -> [[Int32]] {
         let random = CounterRandom(seed: salt, stream: 77)
-        let topK = model.configuration.indexTopK
         return (0..<count).map { number in
-            let bits = random.bits(at: UInt64(number))
-            let length = number % 2 == 0 ? 1 + Int(bits % UInt64(topK)) : topK + 1 + Int(bits % 64)
-            return (0..<length).map {
+            (0..<length(number, random.bits(at: UInt64(number)))).map {
                 Int32(
                     random.bits(at: UInt64(number), lane: UInt32($0 + 1))
                         % UInt64(model.configuration.vocabularySize))
