@@ -1,14 +1,12 @@
-import Foundation
 import GLMDecoding
 import GLMTensor
+import GLMTestSupport
 import Testing
 
 /// Acceptance on its own: greedy, exact, and with SGLang's thresholds.
 @Suite struct VerifierTests {
     static let logits: [Float] = [0, 0.5, -1, 1.25, 2, -0.5, 0.1, 0.2, 0.3, 1, 1.5, -2]
     static let draws = 20_000
-    /// Draws from the right shares would give a worse fit once in twenty times; the seeds are fixed.
-    static let level = 0.05
 
     static var parameters: SamplingParameters {
         var parameters = SamplingParameters()
@@ -25,38 +23,12 @@ import Testing
         return weights.map { Double($0) / Double(mass) }
     }
 
-    /// Probability that draws from `shares` fit them worse than `counts` do: Pearson's test, with one degree of freedom
-    /// less than there are outcomes that can occur.
-    static func fit(_ counts: [Int], _ shares: [Double]) -> Double {
-        let total = Double(counts.reduce(0, +))
-        let sum = zip(counts, shares).reduce(0) { sum, pair in
-            guard pair.1 > 0 else { return sum + (pair.0 > 0 ? .infinity : 0) }
-            let difference = Double(pair.0) - pair.1 * total
-            return sum + difference * difference / (pair.1 * total)
-        }
-        return tail(sum, degrees: shares.count { $0 > 0 } - 1)
-    }
-
-    /// Probability that χ² exceeds `x`.
-    ///
-    /// Q(k + 2) = Q(k) + (x/2)^(k/2) e^(−x/2) / Γ(k/2 + 1), from Q(1) = erfc √(x/2) and Q(2) = e^(−x/2).
-    static func tail(_ x: Double, degrees: Int) -> Double {
-        guard x.isFinite else { return 0 }
-        var k = degrees % 2 == 0 ? 2 : 1
-        var sum = k == 2 ? exp(-x / 2) : erfc((x / 2).squareRoot())
-        while k < degrees {
-            sum += exp(Double(k) / 2 * log(x / 2) - x / 2 - lgamma(Double(k) / 2 + 1))
-            k += 2
-        }
-        return sum
-    }
-
     /// Critical values as tables print them.
     @Test(arguments: [
         (3.841, 1, 0.05), (5.991, 2, 0.05), (16.266, 3, 0.001), (13.277, 4, 0.01), (18.467, 4, 0.001),
         (19.675, 11, 0.05), (24.725, 11, 0.01), (31.264, 11, 0.001),
     ]) func theTailIsThatOfTables(x: Double, degrees: Int, level: Double) {
-        #expect(abs(Self.tail(x, degrees: degrees) - level) < 2e-4 * level.squareRoot())
+        #expect(abs(ChiSquare.tail(x, degrees: degrees) - level) < 2e-4 * level.squareRoot())
     }
 
     static func counts(
@@ -80,9 +52,9 @@ import Testing
     func atThresholdsOfOneTheDistributionStays(rule: Verifier.Rule, drafted: [Int32]) {
         let shares = Self.shares(Self.parameters)
         #expect(shares.allSatisfy { $0 > 0 })
-        let fit = Self.fit(Self.counts(rule, drafted: drafted), shares)
+        let fit = ChiSquare.fit(Self.counts(rule, drafted: drafted), shares)
         print("\(rule), drafted \(drafted): fit \(fit)")
-        #expect(fit > Self.level)
+        #expect(fit > ChiSquare.level)
     }
 
     /// Parameters under which token 4 is more probable than not: 0.63, where it is 0.31 at a temperature of 0.9.
@@ -100,8 +72,8 @@ import Testing
     func thresholdsOfOneHalfBendIt(rule: Verifier.Rule) {
         let shares = Self.shares(Self.cold)
         #expect(shares[4] > 0.5)
-        #expect(Self.fit(Self.counts(rule, drafted: [4], Self.cold), shares) < 1e-6)
-        #expect(Self.fit(Self.counts(.exact, drafted: [4], Self.cold), shares) > Self.level)
+        #expect(ChiSquare.fit(Self.counts(rule, drafted: [4], Self.cold), shares) < 1e-6)
+        #expect(ChiSquare.fit(Self.counts(.exact, drafted: [4], Self.cold), shares) > ChiSquare.level)
     }
 
     /// A single draft below its threshold needs its coin: nothing is bent.
@@ -109,10 +81,10 @@ import Testing
         let shares = Self.shares(Self.parameters)
         #expect(shares[4] > 0.3 && shares[4] < 0.5)
         let counts = Self.counts(.thresholds(single: 0.5, accumulated: 1), drafted: [4, 10])
-        #expect(Self.fit(counts, shares) > Self.level)
+        #expect(ChiSquare.fit(counts, shares) > ChiSquare.level)
         // But at 0.2 it stands, and shows.
         let bent = Self.counts(.thresholds(single: 0.2, accumulated: 1), drafted: [4, 10])
-        #expect(Self.fit(bent, shares) < 1e-6)
+        #expect(ChiSquare.fit(bent, shares) < 1e-6)
     }
 
     /// Negative control: two draws in a hundred are enough to show.
@@ -121,7 +93,7 @@ import Testing
         var counts = Self.counts(.exact, drafted: [4])
         counts[4] += Self.draws / 50
         counts[10] -= Self.draws / 50
-        #expect(Self.fit(counts, shares) < Self.level)
+        #expect(ChiSquare.fit(counts, shares) < ChiSquare.level)
     }
 
     @Test(arguments: lossless) func filtersHold(rule: Verifier.Rule) {
@@ -133,11 +105,11 @@ import Testing
         let counts = Self.counts(rule, drafted: [10, 2], parameters)
         #expect(counts.indices.allSatisfy { shares[$0] > 0 || counts[$0] == 0 })
         let kept = shares.count { $0 > 0 }
-        print("\(rule), \(kept) tokens left by filters: fit \(Self.fit(counts, shares))")
+        print("\(rule), \(kept) tokens left by filters: fit \(ChiSquare.fit(counts, shares))")
         #expect((3...5).contains(kept))
-        #expect(Self.fit(counts, shares) > Self.level)
+        #expect(ChiSquare.fit(counts, shares) > ChiSquare.level)
         // Control: shares that do not know the filters are not what was drawn.
-        #expect(Self.fit(counts, Self.shares(Self.parameters)) < 1e-6)
+        #expect(ChiSquare.fit(counts, Self.shares(Self.parameters)) < 1e-6)
     }
 
     /// A draft stands as often as its own probability says, and half as probable at a threshold of one half.
@@ -175,8 +147,8 @@ import Testing
             }
             let p = shares[4]
             let expected = [(1 - p) * (1 - p), (1 - p) * p, p * (1 - p), p * p]
-            print("\(rule), pairs: fit \(Self.fit(counts, expected))")
-            #expect(Self.fit(counts, expected) > Self.level)
+            print("\(rule), pairs: fit \(ChiSquare.fit(counts, expected))")
+            #expect(ChiSquare.fit(counts, expected) > ChiSquare.level)
         }
     }
 
