@@ -91,17 +91,27 @@ func select_largest_baseline(
         i &+= 1
     }
     let (limit, tied) = limitOfLargest(keys, padded, k)
-    // Written without a branch: every position, kept or not, where the next kept one belongs.
+    let limits = i32x16_all(limit)
     var ties = tied
     var taken = 0
     i = 0
     while taken < k {
-        let key = keys[i]
-        let tie = (key == limit ? 1 : 0) & (ties > 0 ? 1 : 0)
-        output[taken] = Int32(truncatingIfNeeded: i)
-        taken &+= (key > limit ? 1 : 0) | tie
-        ties &-= tie
-        i &+= 1
+        let lanes = i32x16_load(keys + i)
+        var chosen = i32x16_which_above(lanes, limits)
+        if ties > 0 {
+            var equal = i32x16_which_equal(lanes, limits)
+            while equal != 0 && ties > 0 {
+                chosen |= equal & (0 &- equal)
+                equal &= equal &- 1
+                ties &-= 1
+            }
+        }
+        while chosen != 0 {
+            output[taken] = Int32(truncatingIfNeeded: i &+ chosen.trailingZeroBitCount)
+            taken &+= 1
+            chosen &= chosen &- 1
+        }
+        i &+= 16
     }
 }
 

@@ -54,6 +54,16 @@ PRIMITIVE i32x16 f32x16_order(f32x16 v) {
 }
 // `counts`, one more where v > limit.
 PRIMITIVE i32x16 i32x16_count_above(i32x16 counts, i32x16 v, i32x16 limit) { return counts - (v > limit); }
+// Bit i is set where v > limit, or where v = value, in lane i.
+PRIMITIVE uint32_t i32x16_bits(i32x16 is) {
+    typedef _Bool boolx16 __attribute__((ext_vector_type(16)));
+    boolx16 lanes = __builtin_convertvector(is, boolx16);
+    uint16_t bits;
+    memcpy(&bits, &lanes, sizeof bits);
+    return bits;
+}
+PRIMITIVE uint32_t i32x16_which_above(i32x16 v, i32x16 limit) { return i32x16_bits(v > limit); }
+PRIMITIVE uint32_t i32x16_which_equal(i32x16 v, i32x16 value) { return i32x16_bits(v == value); }
 PRIMITIVE int32_t i32x16_total(i32x16 v) {
     typedef int32_t i32x8 __attribute__((ext_vector_type(8)));
     typedef int32_t i32x4 __attribute__((ext_vector_type(4)));
