@@ -92,7 +92,7 @@ func matrix_decode_tiles(
         while k < end {
             var w: FourVectors = (f32x16_all(0), f32x16_all(0), f32x16_all(0), f32x16_all(0))
             f32x16_load_64_fp8(weights + k, &w)
-            prefetch(weights + (k &+ 1024))
+            prefetch_near(weights + (k &+ 4096))
             var low = f32x16_multiply(w.0, scale), high = f32x16_multiply(w.1, scale)
             matrix_codes(to, &low, &high)
             low = f32x16_multiply(w.2, scale)
