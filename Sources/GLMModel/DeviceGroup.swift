@@ -75,7 +75,7 @@ extension SequenceCache {
 /// What a device has done so far.
 package struct DeviceReport: Sendable, Equatable {
     package let traffic: [TrafficLedger.Entry]
-    /// Bytes and operations of its laps; none without a profile.
+    /// Bytes and operations of its passes; none without a profile.
     package let work: Work
 
     var words: [UInt32] {

@@ -164,7 +164,7 @@ public struct WeightMatrix: @unchecked Sendable {
     }
 }
 
-/// Keeps alive what a view points into: one reference, since layers are copied with every token.
+/// Keeps alive what a view points into: one reference, since every product copies its matrices.
 private final class WeightMemory: Sendable {
     let weights: MappedFile?
     let scales: MappedFile?

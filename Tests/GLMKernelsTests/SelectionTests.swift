@@ -23,7 +23,7 @@ private func select(_ scores: [Float], _ k: Int) -> [Int32] {
     return Array(output.prefix(taken))
 }
 
-@Test(arguments: [1, 2, 7, 16, 17, 129, 1000, 5000])
+@Test(arguments: [1, 2, 7, 16, 17, 63, 64, 128, 129, 1000, 5000])
 func selectionEqualsSorting(count: Int) {
     var generator = Sequence64(seed: UInt64(count))
     let smooth = (0..<count).map { _ in generator.float() }
@@ -32,7 +32,8 @@ func selectionEqualsSorting(count: Int) {
     let odd = (0..<count).map { _ in
         [Float.nan, -.infinity, .infinity, 0, -0.0, 1, -.nan][Int(generator.next() % 7)]
     }
-    for scores in [smooth, coarse, equal, odd] {
+    let none = [Float](repeating: .nan, count: count)
+    for scores in [smooth, coarse, equal, odd, none] {
         for k in Set([0, 1, 2, count / 2, count - 1, count, count + 5]) {
             #expect(select(scores, k) == sorted(scores, k))
         }

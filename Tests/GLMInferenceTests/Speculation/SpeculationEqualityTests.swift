@@ -31,7 +31,9 @@ import Testing
         let eagle = try #require(EagleDrafter(source.model))
         var met = [Met](repeating: Met(), count: count)
         var batches: Set<Int> = []
-        var (runs, accepted) = (0, 0)
+        var runs = 0
+        var accepted = [Int](repeating: 0, count: Self.probabilities.count)
+        var cells: Set<[Int]> = []
         for run in 0..<50 {
             let (steps, kind, isTree) = (1 + run % 5, run / 5 % 5, run >= 25)
             let width = isTree ? 2 + (steps + 2 * kind) % 3 : 1
@@ -43,7 +45,7 @@ import Testing
             }
             let part = (0..<count).filter { index in
                 index % 5 == (steps + kind) % 5
-                    && (!halved || (index / 5 + steps).isMultiple(of: 2) == isTree)
+                    && (!halved || (index / 8 + steps).isMultiple(of: 2) == isTree)
             }
             let batch = 1 + (3 * steps + kind + (isTree ? 4 : 0)) % 8
             let speculation = SpeculationParameters(steps: .fixed(steps), topK: width)
@@ -54,14 +56,19 @@ import Testing
                 #expect(
                     outcome.tokens == plain[index].tokens,
                     "\(name), prompt \(index), \(steps) steps, topk \(width), drafter \(kind)")
-                accepted += outcome.statistics.acceptedAt.reduce(0, +)
+                accepted[kind] += outcome.statistics.acceptedAt.reduce(0, +)
+                cells.insert([steps, kind, width > 1 ? 1 : 0, prompts[index].count > topK ? 1 : 0])
                 met[index].enter(steps: steps, kind: kind, width: width)
             }
             batches.insert(batch)
             runs += part.count
         }
-        print("\(name): \(count) prompts, \(runs) answers, \(accepted) drafts accepted")
-        #expect(runs == (halved ? 5 : 10) * count && accepted > runs)
+        print("\(name): \(count) prompts, \(runs) answers, drafts accepted of each drafter: \(accepted)")
+        #expect(runs == (halved ? 5 : 10) * count && accepted.reduce(0, +) > runs)
+        // Always wrong, then right ever more often.
+        #expect(accepted[1] == 0 && zip(accepted[1...], accepted[2...]).allSatisfy { $0 < $1 }, "\(accepted)")
+        // Every depth with every drafter, as chain and as tree, behind short prompts and long ones.
+        #expect(cells.count == 100)
         #expect(batches == Set(1...8))
         #expect(met.allSatisfy { halved ? $0.isEachOnce : $0.isEachAsBoth })
     }
