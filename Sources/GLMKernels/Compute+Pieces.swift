@@ -17,8 +17,10 @@ struct PieceSize {
         let least = tokens == 1 ? 65536 / bytes : 16
         // Matrix registers (units of 32) wait for the first rows of a piece, and ask for the others in time.
         let several = unit == 32 ? 393_216 : 65_536
-        let most = tokens == 1 ? largest(weight.format) / bytes : max(64, several / bytes)
-        let rows = max(unit, min(max(fair, least), most) / unit * unit)
+        let most = tokens == 1 ? largest(weight.format, rowBytes: bytes) : max(64, several / bytes)
+        var rows = max(unit, min(max(fair, least), most) / unit * unit)
+        // Two rows in each of four streams.
+        if unit == 4, weight.format == .float8E4M3, rows > 8 { rows &= ~7 }
         // The scales of FP8 blocks enter the tokens once for each stretch of rows that shares them.
         guard unit == 4, let block = weight.scales?.blockRows, block % 16 == 0, rows >= block / 4 else {
             return rows
@@ -26,9 +28,12 @@ struct PieceSize {
         return rows >= block ? rows / block * block : rows >= block / 2 ? block / 2 : block / 4
     }
 
-    /// Bytes of the largest piece for one token. FP8 streams begin anew where scales change, so small pieces
-    /// cost nothing more there, and the last one makes nobody late; other streams last as long as their piece.
-    private func largest(_ format: WeightView.Format) -> Int { format == .float8E4M3 ? 131_072 : 524_288 }
+    /// Rows of the largest piece for one token. FP8 streams begin anew where scales change, so small pieces
+    /// cost nothing more there, and the last one makes nobody late; but each puts the scales into the token, which takes as
+    /// long as reading some rows, however wide they are: a block's rows pay for it. Other streams last as long as their piece.
+    private func largest(_ format: WeightView.Format, rowBytes: Int) -> Int {
+        format == .float8E4M3 ? max(128, 131_072 / rowBytes) : 524_288 / rowBytes
+    }
 }
 
 extension Compute {
