@@ -19,7 +19,7 @@ struct PieceSize {
         let several = unit == 32 ? 393_216 : 65_536
         let most = tokens == 1 ? largest(weight.format, rowBytes: bytes) : max(64, several / bytes)
         var rows = max(unit, min(max(fair, least), most) / unit * unit)
-        // Two rows in each of four streams.
+        // One token takes two rows in each of four streams.
         if unit == 4, weight.format == .float8E4M3, rows > 8 { rows &= ~7 }
         // The scales of FP8 blocks enter the tokens once for each stretch of rows that shares them.
         guard unit == 4, let block = weight.scales?.blockRows, block % 16 == 0, rows >= block / 4 else {
@@ -30,7 +30,7 @@ struct PieceSize {
 
     /// Rows of the largest piece for one token. FP8 streams begin anew where scales change, so small pieces
     /// cost nothing more there, and the last one makes nobody late; but each puts the scales into the token, which takes as
-    /// long as reading some rows, however wide they are: a block's rows pay for it. Other streams last as long as their piece.
+    /// long as reading some rows, however wide they are: 128 pay for it. Other streams last as long as their piece.
     private func largest(_ format: WeightView.Format, rowBytes: Int) -> Int {
         format == .float8E4M3 ? max(128, 131_072 / rowBytes) : 524_288 / rowBytes
     }

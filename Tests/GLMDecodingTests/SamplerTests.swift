@@ -1,5 +1,6 @@
 import GLMDecoding
 import GLMTensor
+import GLMTestSupport
 import Testing
 
 /// A row of logits that depends on the seed alone: bell-shaped, with exact ties among them.
@@ -202,21 +203,6 @@ func theSamplerEqualsItsNaiveTwin(vocabulary: Int) {
 
 // MARK: distribution
 
-/// Σ (observed − expected)² / expected of 20 000 draws against `shares`.
-private func chiSquare(_ logits: [Float], _ parameters: SamplingParameters, against shares: [Double])
-    -> Double
-{
-    var counts = [Int](repeating: 0, count: logits.count)
-    for position in 0..<20_000 { counts[Int(sample(logits, parameters, position: position))] += 1 }
-    return zip(counts, shares).reduce(0) { sum, pair in
-        let expected = pair.1 * 20_000
-        return sum + (Double(pair.0) - expected) * (Double(pair.0) - expected) / expected
-    }
-}
-
-/// 11 degrees of freedom: 31.3 is exceeded once in a thousand; the seed is fixed.
-private let chiSquareBound = 31.3
-
 @Test func drawsFollowTheDistribution() {
     let logits: [Float] = [0, 0.5, -1, 1.25, 2, -0.5, 0.1, 0.2, 0.3, 1, 1.5, -2]
     var parameters = SamplingParameters()
@@ -227,7 +213,9 @@ private let chiSquareBound = 31.3
         let total = weights.reduce(0, +)
         return weights.map { $0 / total }
     }
-    #expect(chiSquare(logits, parameters, against: shares(0.8)) < chiSquareBound)
+    var counts = [Int](repeating: 0, count: logits.count)
+    for position in 0..<20_000 { counts[Int(sample(logits, parameters, position: position))] += 1 }
+    #expect(ChiSquare.fit(counts, shares(0.8)) > ChiSquare.level)
     // Negative control: a temperature that is off by a twentieth is noticed.
-    #expect(chiSquare(logits, parameters, against: shares(0.84)) > chiSquareBound)
+    #expect(ChiSquare.fit(counts, shares(0.84)) < 0.001)
 }

@@ -54,10 +54,10 @@ PRIMITIVE i32x16 f32x16_order(f32x16 v) {
 }
 // `counts`, one more where v > limit.
 PRIMITIVE i32x16 i32x16_count_above(i32x16 counts, i32x16 v, i32x16 limit) { return counts - (v > limit); }
-// Bit i is set where v > limit, or where v = value, in lane i.
-PRIMITIVE uint32_t i32x16_bits(i32x16 is) {
+// Bit i for lane i of a comparison.
+PRIMITIVE uint32_t i32x16_bits(i32x16 compared) {
     typedef _Bool boolx16 __attribute__((ext_vector_type(16)));
-    boolx16 lanes = __builtin_convertvector(is, boolx16);
+    boolx16 lanes = __builtin_convertvector(compared, boolx16);
     uint16_t bits;
     memcpy(&bits, &lanes, sizeof bits);
     return bits;
