@@ -5,7 +5,7 @@ extension Compute {
         if paired.count < groups.count {
             let others = groups.filter { !$0.isPaired }
             float32Product(others)
-            cut(others, extent: { $0.rows }, unit: 4) { index, rows, _, _ in
+            cut(others, extent: { $0.rows }, unit: { _ in 4 }) { index, rows, _, _ in
                 roundOutputs(others[index], rows: rows)
             }
         }
@@ -21,7 +21,7 @@ extension Compute {
             make: { group, tokens, tile in
                 kernels.pack(group.x, stride: group.xStride, tile: tokens.tile(tile), into: tokens)
             },
-            multiply: { group, tokens, rows, _ in
+            multiply: { group, tokens, rows, _, _ in
                 kernels.pairProduct(group.weight, rows: rows, tokens, y: group.y, yStride: group.yStride)
             })
     }
@@ -29,14 +29,17 @@ extension Compute {
     private func matrixProduct(_ groups: [ProductGroup]) {
         preparedProduct(
             groups, unit: 32, tileWidth: MatrixTokens.tileWidth,
-            floats: { MatrixTokens.floats(tokens: $0.tokens, columns: $0.weight.columns) },
-            inputs: { MatrixTokens(base: $0, tokens: $1.tokens, columns: $1.weight.columns) },
-            make: { group, tokens, tile in
-                kernels.pack(group.x, stride: group.xStride, tile: tokens.tile(tile), into: tokens)
+            floats: { MatrixTokens.floats(tokens: $0.tokens, columns: $0.weight.columns, isExact: false) },
+            inputs: {
+                MatrixTokens(base: $0, tokens: $1.tokens, columns: $1.weight.columns, isExact: false)
             },
-            multiply: { group, tokens, rows, scratch in
+            make: { group, tokens, tile in
+                kernels.pack(group.x, stride: group.xStride, tile: tile, into: tokens)
+            },
+            multiply: { group, tokens, rows, scratch, next in
                 kernels.matrixProduct(
-                    group.weight, rows: rows, tokens, y: group.y, yStride: group.yStride, scratch: scratch)
+                    group.weight, rows: rows, tokens, y: group.y, yStride: group.yStride, scratch: scratch,
+                    next: next)
             })
     }
 

@@ -1,7 +1,7 @@
 extension Compute {
     /// All groups in one parallel region; those of one token still by the own loops.
     func product(_ groups: [ProductGroup], by blas: OpenBLAS) {
-        cut(groups, extent: { $0.rows }, unit: 4) { index, rows, _, _ in
+        cut(groups, extent: { $0.rows }, unit: { _ in 4 }) { index, rows, _, _ in
             let group = groups[index]
             guard group.tokens == 1 else { return product(group, rows: rows, by: blas) }
             kernels.product(

@@ -39,18 +39,21 @@ struct PieceSize {
 extension Compute {
     /// Cuts every group into pieces of whole units and hands them out.
     ///
-    /// - Parameter body: receives the group, the piece of it, memory, and the group of the next piece if that is
+    /// - Parameters:
+    ///   - unit: of a group.
+    ///   - body: receives the group, the piece of it, memory, and the group of the next piece if that is
     ///   another.
     func cut(
-        _ groups: [ProductGroup], extent: (WeightView) -> Int, unit: Int,
+        _ groups: [ProductGroup], extent: (WeightView) -> Int, unit: (Int) -> Int,
         _ body: (Int, Range<Int>, Scratch, _ next: Int?) -> Void
     ) {
         var pieces: [(group: Int, range: Range<Int>)] = []
         pieces.reserveCapacity(64)
         let work = groups.reduce(0) { $0 + $1.weight.rows * $1.weight.columns * $1.tokens }
-        let size = PieceSize(unit: unit, share: work / (pool.threads * 4))
+        let share = work / (pool.threads * 4)
         for (index, group) in groups.enumerated() where group.tokens > 0 {
             let count = extent(group.weight)
+            let size = PieceSize(unit: unit(index), share: share)
             let step = size(group.weight, tokens: group.tokens, extent: count)
             var start = 0
             while start < count {

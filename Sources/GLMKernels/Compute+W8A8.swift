@@ -22,7 +22,7 @@ extension Compute {
             make: { group, tokens, tile in
                 kernels.quantize(group.x, stride: group.xStride, tile: tokens.tile(tile), into: tokens)
             },
-            multiply: { group, tokens, rows, _ in
+            multiply: { group, tokens, rows, _, _ in
                 kernels.scaledProduct(group.weight, rows: rows, tokens, y: group.y, yStride: group.yStride)
             })
     }

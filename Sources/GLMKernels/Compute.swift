@@ -42,6 +42,9 @@ public final class Compute: Sendable {
 
     /// Takes the products of several tokens, when given: results then depend on the batch.
     public let blas: OpenBLAS?
+    /// Whether matrix registers take the products of BF16 weights in Float32 too, in an order of their own; in BF16 they do
+    /// wherever they are.
+    public let usesMatrices: Bool
     /// Receives the work of every product, when given.
     public let profile: Profile?
 
@@ -49,13 +52,16 @@ public final class Compute: Sendable {
     public let arithmetic: ProductArithmetic
 
     /// Loops of one level on the threads of one pool.
+    /// - Precondition: matrix registers are used at the level `amx` alone.
     public init(
-        kernels: Kernels, pool: ThreadPool, blas: OpenBLAS? = nil, profile: Profile? = nil,
-        arithmetic: ProductArithmetic = .float32
+        kernels: Kernels, pool: ThreadPool, blas: OpenBLAS? = nil, usesMatrices: Bool = false,
+        profile: Profile? = nil, arithmetic: ProductArithmetic = .float32
     ) {
+        precondition(!usesMatrices || kernels.multipliesMatrices, "no matrix registers at this level")
         self.kernels = kernels
         self.pool = pool
         self.blas = blas
+        self.usesMatrices = usesMatrices
         self.profile = profile
         self.arithmetic = arithmetic
     }
@@ -81,40 +87,49 @@ public final class Compute: Sendable {
     }
 
     private func multiply(_ groups: [ProductGroup]) {
-        let plan = PackPlan(groups)
+        let plan = PackPlan(groups, usesMatrices: usesMatrices)
         if plan.floats > PackPlan.limit, let (first, second) = PackPlan.halves(groups) {
             multiply(first)
             multiply(second)
             return
         }
-        if plan.units.isEmpty { return run(groups, PackedGroups(plan, nil)) }
-        let buffer = spare.withLock { kept -> PackBuffer? in
-            defer { kept = nil }
-            return kept
+        if plan.units.isEmpty { return run(groups, plan, nil) }
+        withPackBuffer(floats: plan.floats) { memory in
+            let packed = PackedGroups(plan, memory)
+            prepare(plan.units.count, floats: plan.floats) { pack(groups, plan.units[$0], into: packed) }
+            run(groups, plan, memory)
         }
-        let memory = buffer.flatMap { $0.floats >= plan.floats ? $0 : nil } ?? PackBuffer(floats: plan.floats)
-        let packed = PackedGroups(plan, memory)
-        pool.parallel(plan.units.count) { index in
-            let unit = plan.units[index], group = groups[unit.group]
-            guard let tokens = packed.tokens(unit.group, groups) else { return }
-            kernels.pack(group.x, stride: group.xStride, block: tokens.block(unit.block), into: tokens)
-        }
-        run(groups, packed)
-        spare.withLock { $0 = memory }
     }
 
-    private func run(_ groups: [ProductGroup], _ packed: PackedGroups) {
-        cut(groups, extent: { $0.rows }, unit: 4) { index, rows, scratch, next in
+    private func pack(_ groups: [ProductGroup], _ unit: (group: Int, block: Int), into packed: PackedGroups) {
+        let group = groups[unit.group]
+        if let tokens = packed.tokens(unit.group, groups) {
+            kernels.pack(group.x, stride: group.xStride, block: tokens.block(unit.block), into: tokens)
+        } else if let tokens = packed.matrixTokens(unit.group, groups) {
+            kernels.pack(group.x, stride: group.xStride, tile: unit.block, into: tokens)
+        }
+    }
+
+    private func run(_ groups: [ProductGroup], _ plan: PackPlan, _ memory: PackBuffer?) {
+        let packed = PackedGroups(plan, memory)
+        cut(groups, extent: { $0.rows }, unit: { plan.forms[$0].unit }) { index, rows, scratch, next in
             let group = groups[index]
+            let next = next.map { groups[$0].weight.base }
             if let tokens = packed.tokens(index, groups) {
                 kernels.product(
                     group.weight, rows: rows, tokens, y: group.y, yStride: group.yStride, scratch: scratch,
-                    next: next.map { groups[$0].weight.base })
+                    next: next)
+            } else if let tokens = packed.matrixTokens(index, groups) {
+                kernels.matrixProduct(
+                    group.weight, rows: rows, tokens, y: group.y, yStride: group.yStride, scratch: scratch,
+                    next: next)
+            } else if plan.forms[index] == .ownCodes {
+                kernels.matrixProduct(
+                    group.weight, rows: rows, x: group.x, y: group.y, scratch: scratch, next: next)
             } else {
                 kernels.product(
                     group.weight, rows: rows, x: group.x, tokens: group.tokens, xStride: group.xStride,
-                    y: group.y, yStride: group.yStride, scratch: scratch,
-                    next: next.map { groups[$0].weight.base })
+                    y: group.y, yStride: group.yStride, scratch: scratch, next: next)
             }
         }
     }
@@ -122,7 +137,7 @@ public final class Compute: Sendable {
     /// All groups in one parallel region, cut along weight columns.
     public func transposedProduct(_ groups: [ProductGroup]) {
         profile?.add(groups.reduce(.none) { $0 + $1.work })
-        cut(groups, extent: { $0.columns }, unit: 64) { index, columns, _, next in
+        cut(groups, extent: { $0.columns }, unit: { _ in 64 }) { index, columns, _, next in
             let group = groups[index]
             kernels.transposedProduct(
                 group.weight, columns: columns, x: group.x, tokens: group.tokens, xStride: group.xStride,

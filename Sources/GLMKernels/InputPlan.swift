@@ -45,6 +45,12 @@ extension Compute {
         body(memory)
         spare.withLock { $0 = memory }
     }
+
+    /// Runs `body` for each of `units`, which fill `floats` of memory: by all threads, or by this one where that is done sooner.
+    func prepare(_ units: Int, floats: Int, _ body: (Int) -> Void) {
+        if floats > PackPlan.few { return pool.parallel(units, body) }
+        for unit in 0..<units { body(unit) }
+    }
 }
 
 extension Compute {
@@ -56,12 +62,12 @@ extension Compute {
     ///   - floats: memory that the inputs of a group take.
     ///   - inputs: these inputs, at the memory given.
     ///   - make: fills one tile of them.
-    ///   - multiply: all of a group's inputs by some rows of its weight.
+    ///   - multiply: all of a group's inputs by some rows of its weight; told where the next piece begins if it is of another.
     func preparedProduct<Inputs>(
         _ groups: [ProductGroup], unit: Int, tileWidth: Int, floats: (ProductGroup) -> Int,
         inputs: (UnsafeMutablePointer<Float>, ProductGroup) -> Inputs,
         make: (ProductGroup, Inputs, _ tile: Int) -> Void,
-        multiply: (ProductGroup, Inputs, Range<Int>, Scratch) -> Void
+        multiply: (ProductGroup, Inputs, Range<Int>, Scratch, _ next: UnsafeRawPointer?) -> Void
     ) {
         let plan = InputPlan(groups, tileWidth: tileWidth, floats)
         if plan.floats > PackPlan.limit, let (first, second) = PackPlan.halves(groups) {
@@ -74,12 +80,12 @@ extension Compute {
         }
         withPackBuffer(floats: plan.floats) { memory in
             let made = groups.indices.map { inputs(memory.base + plan.offsets[$0], groups[$0]) }
-            pool.parallel(plan.units.count) { index in
+            prepare(plan.units.count, floats: plan.floats) { index in
                 let (group, tile) = plan.units[index]
                 make(groups[group], made[group], tile)
             }
-            cut(groups, extent: { $0.rows }, unit: unit) { index, rows, scratch, _ in
-                multiply(groups[index], made[index], rows, scratch)
+            cut(groups, extent: { $0.rows }, unit: { _ in unit }) { index, rows, scratch, next in
+                multiply(groups[index], made[index], rows, scratch, next.map { groups[$0].weight.base })
             }
         }
     }

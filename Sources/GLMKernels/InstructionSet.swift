@@ -19,7 +19,7 @@ public enum InstructionSet: Int, CaseIterable, Comparable, Sendable {
     /// 512-bit vectors with fused multiply-add.
     case avx512
     /// The same vectors, and matrix registers (AMX) for products of BF16: the numeric mode `bfloat16` adds in another
-    /// order there, all else is as at `avx512`.
+    /// order there, and so does `float32` where it is asked to use them; all else is as at `avx512`.
     case amx
 
     /// Narrower vectors come first.
@@ -34,7 +34,7 @@ public enum InstructionSet: Int, CaseIterable, Comparable, Sendable {
             .baseline
         #else
             switch cpu_level() {
-            case 4: hasMatrices ? .amx : .avx512
+            case 4: findsMatrices ? .amx : .avx512
             case 3: .avx2
             default: .baseline
             }
@@ -42,7 +42,7 @@ public enum InstructionSet: Int, CaseIterable, Comparable, Sendable {
     }
 
     /// Asked once, since the system has to be asked too.
-    private static let hasMatrices = cpu_multiplies_bf16() != 0 && cpu_multiplies_matrices() != 0
+    private static let findsMatrices = cpu_multiplies_bf16() != 0 && cpu_multiplies_matrices() != 0
 
     /// Every level this process can run, slowest first.
     public static var available: [InstructionSet] { allCases.filter { $0 <= best } }
@@ -86,10 +86,8 @@ public enum InstructionSet: Int, CaseIterable, Comparable, Sendable {
         }
     }
 
-    /// The lowest level with the bits of this one in `arithmetic`: matrix registers serve the products of BF16 alone.
-    public func deciding(_ arithmetic: ProductArithmetic) -> InstructionSet {
-        self == .amx && arithmetic != .bfloat16 ? .avx512 : self
-    }
+    /// Whether the processor and the system have matrix registers at this level.
+    public var hasMatrices: Bool { self == .amx }
 
     /// Whether a product enters its sum unrounded at this level.
     public var fusesMultiplyAdd: Bool {

@@ -2,32 +2,23 @@ import CVector
 
 // Products of BF16 on matrix registers: up to 32 rows of weights by up to 32 tokens, along all columns.
 
-/// `rows` and `tokens` count tiles of 16 and are literals at every use.
+/// `rows`, `tokens` and `parts` are literals at every use; the first two count tiles of 16.
 @inline(__always)
-private func matrixProduct(_ job: matrix_product, rows: Int32, tokens: Int32) {
-    let firstBytes = job.first_tokens &* 4, secondBytes = job.second_tokens &* 4
-    var w = job.weights, first = job.first, second = job.second
+private func matrixProduct(_ job: matrix_product, rows: Int32, tokens: Int32, parts: Int32) {
+    let pairBytes = job.tile_tokens &* 4
+    let groupBytes = pairBytes &* 16 &* Int(parts)
+    var w = job.weights, first = job.first, second = job.second, ahead = job.ahead
     matrix_zero(rows, tokens)
     var group = 0
     while group < job.groups {
-        if job.ahead != 0 {
-            var line = w + job.ahead
-            var row = 0
-            while row < job.rows {
-                prefetch(line)
-                line += job.row_bytes
-                row &+= 1
-            }
-        }
-        matrix_multiply(rows, tokens, w, job.row_bytes, first, firstBytes, second, secondBytes)
-        w += 64
-        first += firstBytes &* 16
-        second += secondBytes &* 16
+        request(&ahead)
+        matrix_multiply(rows, tokens, parts, w, job.row_bytes, first, second, pairBytes)
+        w += job.group_bytes
+        first += groupBytes
+        second += groupBytes
         group &+= 1
     }
-    if let rest = job.rest {
-        matrix_multiply(rows, tokens, rest, 64, first, firstBytes, second, secondBytes)
-    }
+    if let rest = job.rest { matrix_multiply(rows, tokens, parts, rest, 64, first, second, pairBytes) }
     matrix_store(rows, tokens, job.sums)
     var tile: Int32 = 0
     while tile < rows {
@@ -43,7 +34,27 @@ private func matrixProduct(_ job: matrix_product, rows: Int32, tokens: Int32) {
     }
 }
 
-/// Sums of one tile, [row][token], to where they belong, rounded to BF16.
+/// Asks for what belongs to one group, and goes on to the next.
+@inline(__always)
+private func request(_ ahead: inout matrix_request) {
+    guard let from = ahead.from else { return }
+    var stretch = from
+    var count = ahead.count
+    while count > 0 {
+        var line = stretch
+        var lines = ahead.lines
+        while lines > 0 {
+            prefetch(line)
+            line += 64
+            lines &-= 1
+        }
+        stretch += ahead.stride
+        count &-= 1
+    }
+    ahead.from = from + ahead.step_bytes
+}
+
+/// Sums of one tile, [row][token], to where they belong.
 @inline(__always)
 private func store(
     _ job: matrix_product, _ sums: UnsafeMutablePointer<Float>, row: Int, rows: Int, token: Int, tokens: Int
@@ -53,8 +64,9 @@ private func store(
     var from = sums
     var left = tokens
     while left > 0 {
-        let rounded = f32x16_round_bf16(f32x16_load(from))
-        if rows == 16 { f32x16_store(to, rounded) } else { f32x16_store_first(to, rounded, rows) }
+        var sum = f32x16_load(from)
+        if job.rounded != 0 { sum = f32x16_round_bf16(sum) }
+        if rows == 16 { f32x16_store(to, sum) } else { f32x16_store_first(to, sum, rows) }
         to += job.y_stride
         from += 16
         left &-= 1
@@ -63,19 +75,35 @@ private func store(
 
 @c @implementation
 func matrix_product_1x1_tiles(_ job: UnsafePointer<matrix_product>) {
-    matrixProduct(job.pointee, rows: 1, tokens: 1)
+    matrixProduct(job.pointee, rows: 1, tokens: 1, parts: 1)
 }
 @c @implementation
 func matrix_product_1x2_tiles(_ job: UnsafePointer<matrix_product>) {
-    matrixProduct(job.pointee, rows: 1, tokens: 2)
+    matrixProduct(job.pointee, rows: 1, tokens: 2, parts: 1)
 }
 @c @implementation
 func matrix_product_2x1_tiles(_ job: UnsafePointer<matrix_product>) {
-    matrixProduct(job.pointee, rows: 2, tokens: 1)
+    matrixProduct(job.pointee, rows: 2, tokens: 1, parts: 1)
 }
 @c @implementation
 func matrix_product_2x2_tiles(_ job: UnsafePointer<matrix_product>) {
-    matrixProduct(job.pointee, rows: 2, tokens: 2)
+    matrixProduct(job.pointee, rows: 2, tokens: 2, parts: 1)
+}
+@c @implementation
+func matrix_product_exact_1x1_tiles(_ job: UnsafePointer<matrix_product>) {
+    matrixProduct(job.pointee, rows: 1, tokens: 1, parts: 3)
+}
+@c @implementation
+func matrix_product_exact_1x2_tiles(_ job: UnsafePointer<matrix_product>) {
+    matrixProduct(job.pointee, rows: 1, tokens: 2, parts: 3)
+}
+@c @implementation
+func matrix_product_exact_2x1_tiles(_ job: UnsafePointer<matrix_product>) {
+    matrixProduct(job.pointee, rows: 2, tokens: 1, parts: 3)
+}
+@c @implementation
+func matrix_product_exact_2x2_tiles(_ job: UnsafePointer<matrix_product>) {
+    matrixProduct(job.pointee, rows: 2, tokens: 2, parts: 3)
 }
 
 @c @implementation
@@ -104,40 +132,90 @@ func matrix_decode_tiles(
     }
 }
 
+/// A group of 32 columns of one token, or as many as are `left`, and what its codes leave of it.
+private struct TokenGroup {
+    var low, high: f32x16
+
+    @inline(__always)
+    init(_ x: UnsafePointer<Float>, _ left: Int) {
+        low = left >= 16 ? f32x16_load(x) : f32x16_load_first(x, left)
+        high =
+            left >= 32
+            ? f32x16_load(x + 16) : left > 16 ? f32x16_load_first(x + 16, left &- 16) : f32x16_all(0)
+    }
+
+    @inline(__always)
+    var rounded: i32x16 { bf16x32_round(low, high) }
+
+    /// The codes of the leading bits, which are taken away.
+    @inline(__always)
+    mutating func cut() -> i32x16 {
+        let codes = bf16x32_cut(low, high)
+        low = f32x16_subtract(low, f32x16_cut_bf16(low))
+        high = f32x16_subtract(high, f32x16_cut_bf16(high))
+        return codes
+    }
+}
+
+/// `parts` is a literal at every use. A token that is alone has no room beside it.
+@inline(__always)
+private func pack(
+    _ x: UnsafePointer<Float>, _ stride: Int, _ tokens: Int, _ isAlone: Bool, _ count: Int,
+    _ packed: UnsafeMutableRawPointer, parts: Int
+) {
+    let partBytes = isAlone ? 64 : 1024
+    var to = packed
+    var k = 0
+    while k < count {
+        // Token by token, then pair by pair. What lies beyond the tokens is multiplied, but never read.
+        var token = 0
+        while token < tokens {
+            var group = TokenGroup(x + (token &* stride &+ k), count &- k)
+            let line = to + token &* 64
+            i32x16_store(line, parts == 1 ? group.rounded : group.cut())
+            if parts == 3 {
+                i32x16_store(line + partBytes, group.cut())
+                i32x16_store(line + 2 &* partBytes, group.cut())
+            }
+            token &+= 1
+        }
+        var part = 0
+        while part < parts {
+            if !isAlone { transpose_16x16(to) }
+            to += partBytes
+            part &+= 1
+        }
+        k &+= 32
+    }
+}
+
 @c @implementation
 func matrix_pack_tiles(
-    _ x: UnsafePointer<Float>, _ stride: Int, _ tokens: Int, _ count: Int, _ lines: UnsafeMutableRawPointer,
+    _ x: UnsafePointer<Float>, _ stride: Int, _ tokens: Int, _ alone: Int, _ count: Int,
     _ packed: UnsafeMutableRawPointer
+) { pack(x, stride, tokens, alone != 0, count, packed, parts: 1) }
+@c @implementation
+func matrix_pack_exact_tiles(
+    _ x: UnsafePointer<Float>, _ stride: Int, _ tokens: Int, _ alone: Int, _ count: Int,
+    _ packed: UnsafeMutableRawPointer
+) { pack(x, stride, tokens, alone != 0, count, packed, parts: 3) }
+
+@c @implementation
+func matrix_gather_tiles(
+    _ weights: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ count: Int, _ packed: UnsafeMutableRawPointer
 ) {
     var to = packed
     var k = 0
     while k < count {
-        // The codes of a group token by token, then pair by pair. One token has no other order.
-        let lines = tokens == 1 ? to : lines
-        let left = min(32, count &- k)
-        var token = 0
-        while token < tokens {
-            let from = x + (token &* stride &+ k), line = lines + token &* 64
-            if left == 32 {
-                bf16x16_store(line, f32x16_load(from))
-                bf16x16_store(line + 32, f32x16_load(from + 16))
-            } else {
-                bf16x16_store(line, left >= 16 ? f32x16_load(from) : f32x16_load_first(from, left))
-                let rest = left > 16 ? f32x16_load_first(from + 16, left &- 16) : f32x16_all(0)
-                bf16x16_store(line + 32, rest)
-            }
-            token &+= 1
+        let left = count &- k
+        var from = weights + k &* 2
+        var row = 0
+        while row < rows {
+            i32x16_store(to, left >= 32 ? i32x16_load(from) : i32x16_load_first_halves(from, left))
+            from += rowBytes
+            to += 64
+            row &+= 1
         }
-        if tokens > 1 {
-            transpose_16x16(lines)
-            var pair = 0
-            while pair < 16 {
-                // The next pair writes over what is too much.
-                i32x16_store(to + pair &* tokens &* 4, i32x16_load(lines + pair &* 64))
-                pair &+= 1
-            }
-        }
-        to += tokens &* 64
         k &+= 32
     }
 }
@@ -145,12 +223,16 @@ func matrix_pack_tiles(
 // The thunks are called from this file alone: they take in the loops of their own file only.
 extension Kernels {
     @inline(never)
-    func runMatrixProduct(_ job: UnsafePointer<matrix_product>) {
-        switch (job.pointee.rows > 16, job.pointee.second_tokens > 0) {
-        case (false, false): matrix_product_1x1_amx(job)
-        case (false, true): matrix_product_1x2_amx(job)
-        case (true, false): matrix_product_2x1_amx(job)
-        case (true, true): matrix_product_2x2_amx(job)
+    func runMatrixProduct(_ job: UnsafePointer<matrix_product>, isExact: Bool) {
+        switch (isExact, job.pointee.rows > 16, job.pointee.second_tokens > 0) {
+        case (false, false, false): matrix_product_1x1_amx(job)
+        case (false, false, true): matrix_product_1x2_amx(job)
+        case (false, true, false): matrix_product_2x1_amx(job)
+        case (false, true, true): matrix_product_2x2_amx(job)
+        case (true, false, false): matrix_product_exact_1x1_amx(job)
+        case (true, false, true): matrix_product_exact_1x2_amx(job)
+        case (true, true, false): matrix_product_exact_2x1_amx(job)
+        case (true, true, true): matrix_product_exact_2x2_amx(job)
         }
     }
 
@@ -167,13 +249,22 @@ extension Kernels {
         codes: UnsafeMutableRawPointer
     ) { matrix_decode_amx(weights, count, scales, block, phase, codes) }
 
+    /// Rows of BF16 weights as [group of 32][row][32].
+    @inline(never)
+    func gatherLines(
+        _ weights: UnsafeRawPointer, rowBytes: Int, rows: Int, columns: Int,
+        into packed: UnsafeMutableRawPointer
+    ) { matrix_gather_amx(weights, rowBytes, rows, columns, packed) }
+
     /// Packs one tile of `x`, whose rows lie `stride` floats apart.
     @inline(never)
-    func pack(_ x: UnsafePointer<Float>, stride: Int, tile: Range<Int>, into packed: MatrixTokens) {
-        withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 64) { lines in
-            guard let lines = lines.baseAddress else { return }
-            matrix_pack_amx(
-                x + tile.lowerBound * stride, stride, tile.count, packed.columns, lines, packed.address(tile))
+    func pack(_ x: UnsafePointer<Float>, stride: Int, tile index: Int, into packed: MatrixTokens) {
+        let tile = packed.tile(index), alone = packed.tokens == 1 ? 1 : 0
+        let from = x + tile.lowerBound * stride, to = packed.address(index)
+        if packed.isExact {
+            matrix_pack_exact_amx(from, stride, tile.count, alone, packed.columns, to)
+        } else {
+            matrix_pack_amx(from, stride, tile.count, alone, packed.columns, to)
         }
     }
 }

@@ -5,8 +5,7 @@ extension NaiveKernels {
     /// lanes: lane i takes element 2i + 1 of a group, then element 2i; a short group is filled with zeros; the
     /// lanes are added in the fixed tree. Where the instruction exists it takes subnormal factors for zero.
     ///
-    /// With matrix registers a group's even elements are added in ascending order from zero, so are its odd ones, and
-    /// the sum of the two enters the output; all subnormal numbers, read or computed, are zero.
+    /// With matrix registers the order is that of `matrixProduct`.
     public func pairProduct(
         _ w: WeightView, x: UnsafePointer<Float>, tokens: Int, xStride: Int, y: UnsafeMutablePointer<Float>,
         yStride: Int
@@ -16,8 +15,8 @@ extension NaiveKernels {
             let row = (0..<w.columns).map { rounded(w.value(n, $0)) }
             for t in 0..<tokens {
                 if multipliesMatrices {
-                    let token = (0..<w.columns).map { rounded(x[t * xStride + $0]) }
-                    y[t * yStride + n] = matrixDot(row, token)
+                    y[t * yStride + n] = matrixDot(
+                        row, [(0..<w.columns).map { rounded(x[t * xStride + $0]) }])
                     continue
                 }
                 var lanes = [Float](repeating: 0, count: 16)
@@ -35,15 +34,41 @@ extension NaiveKernels {
         }
     }
 
-    private func matrixDot(_ row: [Float], _ token: [Float]) -> Float {
+    /// The twin of `Kernels.matrixProduct` for exact activations and BF16 weights.
+    ///
+    /// An activation is the sum of three codes, each with the eight leading bits that those before it leave. Of a group of 32
+    /// columns, with the first codes, then the second, then the third: the even elements are added in ascending order from
+    /// zero, so are the odd ones, and the sum of the two enters the output. All subnormal numbers, read or computed, are zero.
+    public func matrixProduct(
+        _ w: WeightView, x: UnsafePointer<Float>, tokens: Int, xStride: Int, y: UnsafeMutablePointer<Float>,
+        yStride: Int
+    ) {
+        func cut(_ value: Float) -> Float { Float(bitPattern: value.bitPattern & 0xffff_0000) }
+        for n in 0..<w.rows {
+            let row = (0..<w.columns).map { w.value(n, $0) }
+            for t in 0..<tokens {
+                var left = (0..<w.columns).map { x[t * xStride + $0] }
+                var parts: [[Float]] = []
+                for _ in 0..<3 {
+                    parts.append(left.map(cut))
+                    left = left.map { $0 - cut($0) }
+                }
+                y[t * yStride + n] = matrixDot(row, parts)
+            }
+        }
+    }
+
+    private func matrixDot(_ row: [Float], _ parts: [[Float]]) -> Float {
         func normal(_ value: Float) -> Float { value.isSubnormal ? value * 0 : value }
         var sum: Float = 0
         for start in stride(from: 0, to: row.count, by: 32) {
-            var chains: [Float] = [0, 0]
-            for k in start..<min(row.count, start + 32) {
-                chains[k & 1] = normal(chains[k & 1].addingProduct(normal(row[k]), normal(token[k])))
+            for token in parts {
+                var chains: [Float] = [0, 0]
+                for k in start..<min(row.count, start + 32) {
+                    chains[k & 1] = normal(chains[k & 1].addingProduct(normal(row[k]), normal(token[k])))
+                }
+                sum = normal(sum + normal(chains[0] + chains[1]))
             }
-            sum = normal(sum + normal(chains[0] + chains[1]))
         }
         return sum
     }

@@ -12,35 +12,78 @@ final class PackBuffer: @unchecked Sendable {
     deinit { UnsafeMutableRawPointer(base).deallocate() }
 }
 
+/// How the products of `float32` take the tokens of a group.
+enum TokenForm: Sendable {
+    /// As they lie.
+    case stored
+    /// Rearranged for the tiles.
+    case packed
+    /// As BF16 codes for matrix registers, made once for all pieces.
+    case codes
+    /// The same, made anew for each piece: of a single token for a small matrix, which has one piece or two.
+    case ownCodes
+
+    /// Bytes of a small matrix.
+    private static let small = 131_072
+
+    /// One token is read where it lies, except by matrix registers.
+    init(_ group: ProductGroup, usesMatrices: Bool) {
+        let weight = group.weight
+        if group.tokens == 0 || weight.columns == 0 || weight.rows == 0 {
+            self = .stored
+        } else if usesMatrices && weight.format == .bfloat16 {
+            self =
+                group.tokens == 1 && weight.rows * weight.columns * 2 <= TokenForm.small ? .ownCodes : .codes
+        } else {
+            self = group.tokens > 1 ? .packed : .stored
+        }
+    }
+
+    /// Whole units of rows that pieces have.
+    var unit: Int { self == .codes || self == .ownCodes ? 32 : 4 }
+}
+
 /// Which groups of a region have their tokens packed beforehand, and where. Groups over the same tokens share
 /// them.
 struct PackPlan: Sendable {
     /// The most floats packed at once: 32 MB.
     static let limit = 8 << 20
-    /// One token is read where it lies.
-    private static let fewest = 2
+    /// Floats that are packed sooner by one thread than handed out.
+    static let few = 16384
 
-    /// First float of a group's packed tokens; nil where the group packs its own.
+    /// How each group takes its tokens.
+    private(set) var forms: [TokenForm] = []
+    /// First float of a group's packed tokens; nil where they are read as they lie.
     private(set) var offsets: [Int?] = []
-    /// What is to be packed, block by block.
+    /// What is to be packed, block by block or tile by tile.
     private(set) var units: [(group: Int, block: Int)] = []
     private(set) var floats = 0
 
-    init(_ groups: [ProductGroup]) {
+    init(_ groups: [ProductGroup], usesMatrices: Bool) {
         offsets.reserveCapacity(groups.count)
+        forms.reserveCapacity(groups.count)
         for (index, group) in groups.enumerated() {
-            guard group.tokens >= PackPlan.fewest, group.weight.columns > 0, group.weight.rows > 0 else {
+            let form = TokenForm(group, usesMatrices: usesMatrices)
+            forms.append(form)
+            if form == .stored || form == .ownCodes {
                 offsets.append(nil)
                 continue
             }
-            if index > 0, groups[index - 1].hasTokens(of: group), let shared = offsets[index - 1] {
+            if index > 0, forms[index - 1] == form, groups[index - 1].hasTokens(of: group),
+                let shared = offsets[index - 1]
+            {
                 offsets.append(shared)
                 continue
             }
             offsets.append(floats)
-            let blocks = PackedTokens.blocks(group.tokens)
-            units += (0..<blocks).map { (index, $0) }
-            floats += PackedTokens.floats(tokens: group.tokens, for: group.weight)
+            let columns = group.weight.columns, tokens = group.tokens
+            if form == .codes {
+                for tile in 0..<MatrixTokens.tiles(tokens) { units.append((index, tile)) }
+                floats += MatrixTokens.floats(tokens: tokens, columns: columns, isExact: true)
+            } else {
+                for block in 0..<PackedTokens.blocks(tokens) { units.append((index, block)) }
+                floats += PackedTokens.floats(tokens: tokens, for: group.weight)
+            }
         }
     }
 
@@ -69,18 +112,30 @@ extension ProductGroup {
 
 /// A plan and the memory it is carried out in.
 struct PackedGroups: Sendable {
-    private let offsets: [Int?]
+    private let plan: PackPlan
     private let memory: PackBuffer?
 
     init(_ plan: PackPlan, _ memory: PackBuffer?) {
-        offsets = plan.offsets
+        self.plan = plan
         self.memory = memory
     }
 
-    /// The packed tokens of group `index`; nil where it packs its own.
+    /// The packed tokens of group `index`; nil where it takes them in another form.
     func tokens(_ index: Int, _ groups: [ProductGroup]) -> PackedTokens? {
-        guard let memory, let offset = offsets[index] else { return nil }
-        return PackedTokens(
-            base: memory.base + offset, tokens: groups[index].tokens, for: groups[index].weight)
+        guard plan.forms[index] == .packed, let base = base(index) else { return nil }
+        return PackedTokens(base: base, tokens: groups[index].tokens, for: groups[index].weight)
+    }
+
+    /// The tokens of group `index` as codes; nil where it takes them in another form.
+    func matrixTokens(_ index: Int, _ groups: [ProductGroup]) -> MatrixTokens? {
+        guard plan.forms[index] == .codes, let base = base(index) else { return nil }
+        return MatrixTokens(
+            base: UnsafeMutableRawPointer(base), tokens: groups[index].tokens,
+            columns: groups[index].weight.columns, isExact: true)
+    }
+
+    private func base(_ index: Int) -> UnsafeMutablePointer<Float>? {
+        guard let memory, let offset = plan.offsets[index] else { return nil }
+        return memory.base + offset
     }
 }

@@ -54,7 +54,9 @@ struct BenchCommand: ParsableCommand {
 
     @Option(
         name: .long,
-        help: "What multiplies weights by several tokens: own, or openblas, whose bits depend on the batch.")
+        help:
+            "What multiplies weights by tokens: own; amx (BF16 weights by matrix registers: faster prompts, slower single tokens); or openblas, whose bits depend on the batch."
+    )
     var gemm = Gemm.own
 
     @Option(name: .long, help: "Arithmetic of the products: float32, bfloat16 or w8a8.")

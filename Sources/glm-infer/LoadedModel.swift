@@ -45,7 +45,7 @@ struct PreparedModel {
         if options.lazy {
             Console.note("weights are read when needed, and not checked beforehand (--lazy)\n")
         }
-        if options.gemm != .own {
+        if options.gemm == .openblas {
             Console.note(
                 "matrix products by OpenBLAS: last bits depend on the batch and the library (--gemm)\n")
         }

@@ -20,7 +20,9 @@ struct ModelOptions: ParsableArguments {
 
     @Option(
         name: .long,
-        help: "What multiplies weights by several tokens: own, or openblas, whose bits depend on the batch.")
+        help:
+            "What multiplies weights by tokens: own; amx (BF16 weights by matrix registers: faster prompts, slower single tokens); or openblas, whose bits depend on the batch."
+    )
     var gemm = Gemm.own
 
     @Option(
@@ -90,11 +92,12 @@ enum Numerics: String, ExpressibleByArgument, CaseIterable {
 
 /// `--gemm`.
 enum Gemm: String, ExpressibleByArgument, CaseIterable {
-    case own, openblas
+    case own, amx, openblas
 
     var backend: GEMMBackend {
         switch self {
         case .own: .own
+        case .amx: .amx
         case .openblas: .openblas
         }
     }

@@ -19,10 +19,14 @@ struct VerifyCommand: ParsableCommand {
     @Option(name: [.customShort("t"), .long], help: "Threads to compute with (default: one for each core).")
     var threads: Int?
 
+    @Option(name: .long, help: "What multiplies weights by tokens: own, amx or openblas.")
+    var gemm = Gemm.own
+
     @OptionGroup var devices: DeviceArguments
 
     func run() throws {
         var options = try ModelOptions.loadOptions(threads: threads)
+        options.gemm = gemm.backend
         options.devices = try devices.options()
         let report = try GoldenVerifier(directory: golden).verify(options: options)
         try Console.output(VerifyCommand.table(report))

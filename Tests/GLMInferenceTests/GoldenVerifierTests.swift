@@ -1,6 +1,7 @@
 import Foundation
 import GLMFiles
 import GLMInference
+import GLMKernels
 import GLMModel
 import GLMTestSupport
 import GLMWeights
@@ -17,13 +18,16 @@ import Testing
         #expect(Set(Self.cases).isSuperset(of: ["tiny", "shared-odd", "fp8-edge"]))
     }
 
-    @Test(arguments: cases)
-    func agreesWithTheReference(name: String) throws {
+    /// The engine's own products, and those of matrix registers where there are some.
+    static let backends: [GEMMBackend] = InstructionSet.selected.hasMatrices ? [.own, .amx] : [.own]
+
+    @Test(arguments: cases, backends)
+    func agreesWithTheReference(name: String, gemm: GEMMBackend) throws {
         let report = try GoldenVerifier(directory: "\(Self.root)/\(name)").verify(
-            options: LoadOptions(threads: 2))
+            options: LoadOptions(threads: 2, gemm: gemm))
         // A row that is not covered is as bad as one that differs.
         for row in report.rows where row.outcome != .pass {
-            Issue.record("\(name) \(row.quantity): \(row.largestError ?? .nan) \(row.detail)")
+            Issue.record("\(name) \(gemm) \(row.quantity): \(row.largestError ?? .nan) \(row.detail)")
         }
         #expect(report.rows.count >= 20)
         let drafting = ["mtp.logits", "spec.draft_logits", "spec.rounds", "spec.tokens"]

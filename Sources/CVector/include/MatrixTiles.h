@@ -18,18 +18,27 @@ typedef struct {
     uint8_t rows[16];
 } matrix_shapes;
 
-// Up to 32 rows of BF16 codes by up to 32 tokens.
+// What is asked for while tiles are multiplied: at each group of 32 columns `count` stretches of `lines` lines of 64 bytes,
+// `stride` bytes apart, from `from` + group * `step_bytes` on.
+typedef struct {
+    const void *_Nullable from;      // null for nothing
+    long step_bytes, count, stride, lines;
+} matrix_request;
+
+// Up to 32 rows of BF16 codes by two tiles of tokens.
 typedef struct {
     const void *weights;             // 16 rows, `row_bytes` apart, and 16 more behind them
-    long row_bytes;
-    const void *_Nullable rest;      // the last group of 32 columns of the same rows, 64 bytes apart, where it is short
-    long groups;                     // whole groups of 32 columns
-    const void *first, *second;      // tokens: [group][pair of columns][token][2]
+    long row_bytes, group_bytes;     // from a row, from a group of 32 columns to the next
+    const void *_Nullable rest;      // the last group of the same rows, 64 bytes apart, where it is short
+    long groups;                     // whole groups
+    const void *first, *second;      // tokens: [group][part][pair of columns][token][2]
     long first_tokens, second_tokens;
+    long tile_tokens;                // that a tile of either has room for
     float *sums;                     // [4][16][16], for the kernel's own use
-    float *y;                        // element (token, row) at y[token * y_stride + row], rounded to BF16
+    float *y;                        // element (token, row) at y[token * y_stride + row]
     long y_stride, rows;
-    long ahead;                      // bytes from a group to what is asked for meanwhile; 0 for nothing
+    long rounded;                    // whether outputs are rounded to BF16
+    matrix_request ahead;
 } matrix_product;
 
 #if defined(__x86_64__)
@@ -43,20 +52,23 @@ MATRIX_INSTRUCTIONS void matrix_zero(int32_t rows, int32_t tokens) {
     if (rows > 1) _tile_zero(2);
     if (rows > 1 && tokens > 1) _tile_zero(3);
 }
-// One group of 32 columns; `rows` and `tokens` count tiles and are literals at every use.
+// One group of 32 columns, and its tokens in `parts` of 16 pairs each, one behind the other; `rows` and `tokens` count tiles
+// and are literals at every use, and so is `parts`.
 MATRIX_INSTRUCTIONS void matrix_multiply(
-    int32_t rows, int32_t tokens, const void *w, long row_bytes, const void *a, long a_bytes, const void *b, long b_bytes) {
+    int32_t rows, int32_t tokens, int32_t parts, const void *w, long row_bytes, const void *a, const void *b,
+    long pair_bytes) {
     _tile_loadd(4, w, row_bytes);
-    _tile_loadd(6, a, a_bytes);
-    _tile_dpbf16ps(0, 4, 6);
-    if (tokens > 1) {
-        _tile_loadd(7, b, b_bytes);
-        _tile_dpbf16ps(1, 4, 7);
-    }
-    if (rows > 1) {
-        _tile_loadd(5, (const char *)w + 16 * row_bytes, row_bytes);
-        _tile_dpbf16ps(2, 5, 6);
-        if (tokens > 1) _tile_dpbf16ps(3, 5, 7);
+    if (rows > 1) _tile_loadd(5, (const char *)w + 16 * row_bytes, row_bytes);
+#pragma unroll
+    for (int32_t part = 0; part < parts; part++) {
+        _tile_loadd(6, (const char *)a + part * 16 * pair_bytes, pair_bytes);
+        _tile_dpbf16ps(0, 4, 6);
+        if (rows > 1) _tile_dpbf16ps(2, 5, 6);
+        if (tokens > 1) {
+            _tile_loadd(7, (const char *)b + part * 16 * pair_bytes, pair_bytes);
+            _tile_dpbf16ps(1, 4, 7);
+            if (rows > 1) _tile_dpbf16ps(3, 5, 7);
+        }
     }
 }
 MATRIX_INSTRUCTIONS void matrix_store(int32_t rows, int32_t tokens, float *sums) {
@@ -77,7 +89,8 @@ PRIMITIVE void matrix_configure(const matrix_shapes *shapes) {}
 PRIMITIVE void matrix_release(void) {}
 PRIMITIVE void matrix_zero(int32_t rows, int32_t tokens) {}
 PRIMITIVE void matrix_multiply(
-    int32_t rows, int32_t tokens, const void *w, long row_bytes, const void *a, long a_bytes, const void *b, long b_bytes) {}
+    int32_t rows, int32_t tokens, int32_t parts, const void *w, long row_bytes, const void *a, const void *b,
+    long pair_bytes) {}
 PRIMITIVE void matrix_store(int32_t rows, int32_t tokens, float *sums) {}
 PRIMITIVE void matrix_codes(void *to, const void *low, const void *high) {}
 #endif
@@ -123,17 +136,27 @@ PRIMITIVE void transpose_16x16(void *block) {
     AMX void name##_amx parameters { name##_tiles arguments; }
 AMX void matrix_configure_amx(const matrix_shapes *shapes) { matrix_configure(shapes); }
 AMX void matrix_release_amx(void) { matrix_release(); }
+// Tiles of rows by tiles of tokens, whose activations are BF16, or exact: the sum of three codes.
 MATRIX_KERNEL(matrix_product_1x1, (const matrix_product *job), (job))
 MATRIX_KERNEL(matrix_product_1x2, (const matrix_product *job), (job))
 MATRIX_KERNEL(matrix_product_2x1, (const matrix_product *job), (job))
 MATRIX_KERNEL(matrix_product_2x2, (const matrix_product *job), (job))
+MATRIX_KERNEL(matrix_product_exact_1x1, (const matrix_product *job), (job))
+MATRIX_KERNEL(matrix_product_exact_1x2, (const matrix_product *job), (job))
+MATRIX_KERNEL(matrix_product_exact_2x1, (const matrix_product *job), (job))
+MATRIX_KERNEL(matrix_product_exact_2x2, (const matrix_product *job), (job))
 // `count` FP8 weights of one row (whole lines of 64, and blocks of them) as BF16 codes.
 MATRIX_KERNEL(matrix_decode, (const void *weights, long count, const void *_Nullable scales, long block, long phase, void *codes),
               (weights, count, scales, block, phase, codes))
-// Up to 16 rows of x, `count` long, as [group of 32][pair][token][2], the last group filled with zeros; at `lines` are
-// 1024 bytes for the kernel's own use. What is written may end 64 bytes behind the last pair.
-MATRIX_KERNEL(matrix_pack, (const float *x, long stride, long tokens, long count, void *lines, void *packed),
-              (x, stride, tokens, count, lines, packed))
+// Up to 16 rows of x, `count` long, as [group of 32][part][pair][token][2], the last group filled with zeros: one part, rounded to
+// BF16, or three whose sum is exact. There is room for 16 tokens, or for one that is `alone`.
+MATRIX_KERNEL(matrix_pack, (const float *x, long stride, long tokens, long alone, long count, void *packed),
+              (x, stride, tokens, alone, count, packed))
+MATRIX_KERNEL(matrix_pack_exact, (const float *x, long stride, long tokens, long alone, long count, void *packed),
+              (x, stride, tokens, alone, count, packed))
+// `rows` rows of `count` BF16 codes, `row_bytes` apart, as [group of 32][row][32], the last group filled with zeros.
+MATRIX_KERNEL(matrix_gather, (const void *weights, long row_bytes, long rows, long count, void *packed),
+              (weights, row_bytes, rows, count, packed))
 
 #pragma clang diagnostic pop
 #pragma clang assume_nonnull end

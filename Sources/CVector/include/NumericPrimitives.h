@@ -35,6 +35,17 @@ PRIMITIVE f32x4 f32x4_round_bf16(f32x4 v) {
     i32x4 rounded = bits + 0x7fff + ((bits >> 16) & 1);
     return (f32x4)((v == v ? rounded : bits | 0x400000) & (int32_t)0xffff0000);
 }
+// The eight leading bits of every element: what a BF16 code can hold, and never more than the element.
+PRIMITIVE f32x16 f32x16_cut_bf16(f32x16 v) { return (f32x16)((i32x16)v & (int32_t)0xffff0000); }
+PRIMITIVE i32x16 bf16x32_codes(i32x16 low, i32x16 high) {
+    u16x16 a = __builtin_convertvector(low >> 16, u16x16), b = __builtin_convertvector(high >> 16, u16x16);
+    i32x16 codes;
+    memcpy(&codes, &a, sizeof a);
+    memcpy((char *)&codes + sizeof a, &b, sizeof b);
+    return codes;
+}
+PRIMITIVE i32x16 bf16x32_cut(f32x16 low, f32x16 high) { return bf16x32_codes((i32x16)low, (i32x16)high); }
+PRIMITIVE i32x16 bf16x32_round(f32x16 low, f32x16 high) { return bf16x32_codes(bf16_bits(low), bf16_bits(high)); }
 PRIMITIVE void bf16x16_store(void *p, f32x16 v) {
     u16x16 codes = __builtin_convertvector(bf16_bits(v) >> 16, u16x16);
     memcpy(p, &codes, sizeof codes);
@@ -74,6 +85,14 @@ PRIMITIVE int32_t i32x16_total(i32x16 v) {
 PRIMITIVE i32x16 i32x16_add(i32x16 a, i32x16 b) { return a + b; }
 PRIMITIVE void i32x16_store(void *p, i32x16 v) { memcpy(p, &v, sizeof v); }
 PRIMITIVE i32x16 i32x16_load(const void *p) { i32x16 v; memcpy(&v, p, sizeof v); return v; }
+// `count` (at most 31) elements of 16 bits, then zeros.
+PRIMITIVE i32x16 i32x16_load_first_halves(const void *p, long count) {
+    uint16_t halves[32] = {0};
+    for (long i = 0; i < count; i++) memcpy(halves + i, (const char *)p + 2 * i, 2);
+    i32x16 v;
+    memcpy(&v, halves, sizeof v);
+    return v;
+}
 PRIMITIVE void add_bf16_row(void *sum, const void *w, i32x16 x) {
     f32x16_store(sum, f32x16_add_pairs(f32x16_load(sum), i32x16_load(w), x));
 }

@@ -101,7 +101,7 @@ public struct GoldenDump: Sendable {
         GoldenSettings(
             latentNormEpsilon: options.latentNormEpsilon, rmsNormEpsilon: model.configuration.rmsNormEpsilon,
             indexKeyEpsilon: LightningIndexer.keyNormEpsilon,
-            exactLevel: options.instructionSet.deciding(options.numerics).name,
+            exactLevel: options.decidingLevel.name,
             numerics: options.numerics, cacheFormat: options.cacheFormat)
     }
 }

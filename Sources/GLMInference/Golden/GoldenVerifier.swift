@@ -37,7 +37,7 @@ public struct GoldenVerifier {
         options.cacheFormat = settings.cacheFormat
         options.latentNormEpsilon = settings.latentNormEpsilon
         try settings.check(
-            level: options.instructionSet.deciding(settings.numerics), file: directory + "/golden.json")
+            level: options.decidingLevel, file: directory + "/golden.json")
         var computed: [String: GoldenArray] = [:]
         let folders = try checkpointFolders()
         let model = try load(folders.main, options: options)
@@ -58,6 +58,7 @@ public struct GoldenVerifier {
             let twin = folders.fp8Twin
         {
             options.numerics = .w8a8
+            options.gemm = .own
             // Layers are fed by hand, which is not the way of a group; and groups of inputs would be cut.
             options.devices = DeviceOptions()
             let quantized = GoldenQuantization(
