@@ -79,7 +79,7 @@ public final class Compute: Sendable {
 
     /// All groups in one parallel region, cut along weight rows.
     ///
-    /// Groups of many tokens are packed first, in a region of their own, so that their tokens are rearranged
+    /// Groups of several tokens, and those that matrix registers multiply, are packed first, in a region of their own, so that their tokens are rearranged
     /// once and not by every piece; up to 32 MB of memory are kept for that.
     func float32Product(_ groups: [ProductGroup]) {
         if let blas { return product(groups, by: blas) }

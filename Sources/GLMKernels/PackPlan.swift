@@ -20,7 +20,7 @@ enum TokenForm: Sendable {
     case packed
     /// As BF16 codes for matrix registers, made once for all pieces.
     case codes
-    /// The same, made anew for each piece: of a single token for a small matrix, which has one piece or two.
+    /// The same, made anew for each piece: of a single token for a small matrix, which has few pieces.
     case ownCodes
 
     /// Bytes of a small matrix.

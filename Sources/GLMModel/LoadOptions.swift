@@ -12,7 +12,7 @@ public struct LoadOptions: Sendable {
     public var latentNormEpsilon: Float
     /// Skips the pass that reads every page and looks for FP8 codes that are not numbers.
     public var lazy: Bool
-    /// What multiplies weights by several tokens at once.
+    /// What multiplies weights by tokens.
     public var gemm: GEMMBackend
     /// What products do to their inputs.
     public var numerics: ProductArithmetic
@@ -105,7 +105,7 @@ extension LoadOptions {
     }
 }
 
-/// What multiplies weights by several tokens at once.
+/// What multiplies weights by tokens.
 public enum GEMMBackend: String, Sendable, CaseIterable {
     /// The engine's own loops: a row's bits do not depend on the other rows.
     case own

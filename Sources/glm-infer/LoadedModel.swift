@@ -68,7 +68,7 @@ struct LoadedModel {
     var loading: Duration
     /// What its products do to their inputs.
     var numerics: ProductArithmetic
-    /// What multiplies its weights by several tokens.
+    /// What multiplies its weights by tokens.
     var gemm: GEMMBackend
     /// How its caches are stored.
     var cacheFormat: CacheFormat

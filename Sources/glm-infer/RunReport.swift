@@ -20,7 +20,7 @@ struct RunReport {
     var loading: Duration
     /// What the products did to their inputs.
     var numerics: ProductArithmetic
-    /// What multiplied weights by several tokens.
+    /// What multiplied weights by tokens.
     var gemm: GEMMBackend
     /// How the caches were stored.
     var cacheFormat: CacheFormat

@@ -19,7 +19,10 @@ struct VerifyCommand: ParsableCommand {
     @Option(name: [.customShort("t"), .long], help: "Threads to compute with (default: one for each core).")
     var threads: Int?
 
-    @Option(name: .long, help: "What multiplies weights by tokens: own, amx or openblas.")
+    @Option(
+        name: .long,
+        help: "What multiplies weights by tokens: own, amx or openblas. A dump is compared with what made it."
+    )
     var gemm = Gemm.own
 
     @OptionGroup var devices: DeviceArguments

@@ -10,10 +10,37 @@ import Testing
 @Suite struct GoldenDumpTests {
     static let prompt: [Int32] = (0..<40).map { Int32(($0 * 31 + 7) % 90) }
 
-    static func dump(_ name: String, _ format: String, into directory: String) throws {
+    static func dump(
+        _ name: String, _ format: String, gemm: GEMMBackend = .own, into directory: String
+    ) throws {
         let source = "\(GoldenVerifierTests.root)/\(name)/\(format)"
-        try GoldenDump(modelDirectory: source, options: LoadOptions(threads: 2)).write(
+        try GoldenDump(modelDirectory: source, options: LoadOptions(threads: 2, gemm: gemm)).write(
             prompt: prompt, to: directory)
+    }
+
+    /// A dump is compared with the products that made it, whatever is asked for; a negative control takes that from it.
+    @Test(.enabled(if: InstructionSet.selected.hasMatrices), arguments: [GEMMBackend.own, .amx])
+    func verifyTakesTheProductsOfTheDump(gemm: GEMMBackend) throws {
+        let directory = try TemporaryDirectory()
+        try Self.dump("tiny", "bf16", gemm: gemm, into: directory.path)
+        let other: GEMMBackend = gemm == .own ? .amx : .own
+        func passes() throws -> Bool {
+            let options = LoadOptions(threads: 1, gemm: other)
+            return try GoldenVerifier(directory: directory.path).verify(options: options).passed
+        }
+        #expect(try passes())
+        let path = directory.path + "/golden.json"
+        let text = try String(contentsOfFile: path, encoding: .utf8)
+        let own = #""exact_at_level": "avx512""#
+        let (level, products) = (#""exact_at_level": "amx""#, #""gemm": "amx""#)
+        #expect(text.contains(gemm == .own ? own : level) && text.contains(products) == (gemm == .amx))
+        let changed =
+            gemm == .own
+            ? text.replacingOccurrences(of: own, with: "\(level), \(products)")
+            : text.replacingOccurrences(of: level, with: own)
+                .replacingOccurrences(of: products, with: #""gemm": "own""#)
+        try changed.write(toFile: path, atomically: true, encoding: .utf8)
+        #expect(try !passes())
     }
 
     @Test(arguments: [("tiny", "bf16"), ("shared-odd", "bf16"), ("fp8-edge", "fp8")])

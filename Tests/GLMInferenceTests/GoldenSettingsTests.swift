@@ -11,7 +11,10 @@ private let epsilons =
     #""eps":{"rms_norm":1e-5,"q_a_layernorm":1e-6,"kv_a_layernorm":1e-6,"index_k_norm":1e-6}"#
 
 @Test func settingsReadBackEqual() throws {
-    for level in ["", #","exact_at_level":"avx2""#, #","exact_at_level":null"#] {
+    for level in [
+        "", #","exact_at_level":"avx2""#, #","exact_at_level":null"#,
+        #","exact_at_level":"amx","gemm":"amx""#, #","gemm":"openblas""#,
+    ] {
         let settings = try settings("{\(epsilons)\(level)}")
         #expect(
             try GoldenSettings(JSONDocument(parsing: settings.json.bytes(), source: "again").root) == settings
@@ -22,6 +25,7 @@ private let epsilons =
 
 @Test(arguments: [
     "[]", "{}", #"{"eps":{"rms_norm":1e-5}}"#, "{\(epsilons),\"exact_at_level\":7}",
+    "{\(epsilons),\"gemm\":\"best\"}",
 ])
 func spoiledSettingsAreRefused(text: String) {
     expectRefused(.badInput, containing: "golden.json") { _ = try settings(text) }

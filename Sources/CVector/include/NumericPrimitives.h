@@ -87,10 +87,8 @@ PRIMITIVE void i32x16_store(void *p, i32x16 v) { memcpy(p, &v, sizeof v); }
 PRIMITIVE i32x16 i32x16_load(const void *p) { i32x16 v; memcpy(&v, p, sizeof v); return v; }
 // `count` (at most 31) elements of 16 bits, then zeros.
 PRIMITIVE i32x16 i32x16_load_first_halves(const void *p, long count) {
-    uint16_t halves[32] = {0};
-    for (long i = 0; i < count; i++) memcpy(halves + i, (const char *)p + 2 * i, 2);
-    i32x16 v;
-    memcpy(&v, halves, sizeof v);
+    i32x16 v = 0;
+    copy_short(&v, p, count * 2);
     return v;
 }
 PRIMITIVE void add_bf16_row(void *sum, const void *w, i32x16 x) {

@@ -102,6 +102,6 @@ public struct GoldenDump: Sendable {
             latentNormEpsilon: options.latentNormEpsilon, rmsNormEpsilon: model.configuration.rmsNormEpsilon,
             indexKeyEpsilon: LightningIndexer.keyNormEpsilon,
             exactLevel: options.decidingLevel.name,
-            numerics: options.numerics, cacheFormat: options.cacheFormat)
+            numerics: options.numerics, cacheFormat: options.cacheFormat, gemm: options.gemm)
     }
 }

@@ -14,13 +14,15 @@ package struct GoldenSettings: Equatable {
     let numerics: ProductArithmetic
     /// How the caches of a dump were stored.
     let cacheFormat: CacheFormat
+    /// What multiplied the weights of a dump; a reference's goldens may be compared with any.
+    let gemm: GEMMBackend?
 
     /// Equal bits are asked for, as on files this engine dumped itself.
     var exact: Bool { exactLevel != nil }
 
     init(
         latentNormEpsilon: Float, rmsNormEpsilon: Float, indexKeyEpsilon: Float, exactLevel: String?,
-        numerics: ProductArithmetic, cacheFormat: CacheFormat
+        numerics: ProductArithmetic, cacheFormat: CacheFormat, gemm: GEMMBackend?
     ) {
         self.latentNormEpsilon = latentNormEpsilon
         self.rmsNormEpsilon = rmsNormEpsilon
@@ -28,6 +30,7 @@ package struct GoldenSettings: Equatable {
         self.exactLevel = exactLevel
         self.numerics = numerics
         self.cacheFormat = cacheFormat
+        self.gemm = gemm
     }
 
     static func load(path: String) throws(InputError) -> GoldenSettings {
@@ -61,7 +64,8 @@ package struct GoldenSettings: Equatable {
             latentNormEpsilon: latent, rmsNormEpsilon: try epsilons.positive("rms_norm", below: 1),
             indexKeyEpsilon: try epsilons.positive("index_k_norm", below: 1), exactLevel: level?.string,
             numerics: try GoldenSettings.choice("numerics", keys) ?? .float32,
-            cacheFormat: try GoldenSettings.choice("kv_cache_dtype", keys) ?? .float32)
+            cacheFormat: try GoldenSettings.choice("kv_cache_dtype", keys) ?? .float32,
+            gemm: try GoldenSettings.choice("gemm", keys) ?? (level?.string == nil ? nil : .own))
     }
 
     /// A value that is one of a few words; nil where it is missing.
@@ -91,6 +95,7 @@ package struct GoldenSettings: Equatable {
         if cacheFormat != .float32 {
             members.append(JSON.Member("kv_cache_dtype", .string(cacheFormat.rawValue)))
         }
+        if let gemm, gemm != .own { members.append(JSON.Member("gemm", .string(gemm.rawValue))) }
         return .object(members)
     }
 

@@ -28,7 +28,7 @@ public struct GoldenVerifier {
 
     /// Compares everything; one row a quantity, in the order of their names.
     ///
-    /// `options.latentNormEpsilon` is replaced by what `golden.json` says, and each quantity is computed in the
+    /// `options.latentNormEpsilon` is replaced by what `golden.json` says, `options.gemm` by what a dump says, and each quantity is computed in the
     /// numerics its name asks for: `fp8.gemm.*` and `fp8.w8a8.*` with quantised inputs and on one device, all others in
     /// Float32 or what a dump says.
     public func verify(options: LoadOptions) throws(InputError) -> GoldenReport {
@@ -36,8 +36,8 @@ public struct GoldenVerifier {
         options.numerics = settings.numerics
         options.cacheFormat = settings.cacheFormat
         options.latentNormEpsilon = settings.latentNormEpsilon
-        try settings.check(
-            level: options.decidingLevel, file: directory + "/golden.json")
+        options.gemm = settings.gemm ?? options.gemm
+        try settings.check(level: options.decidingLevel, file: directory + "/golden.json")
         var computed: [String: GoldenArray] = [:]
         let folders = try checkpointFolders()
         let model = try load(folders.main, options: options)
