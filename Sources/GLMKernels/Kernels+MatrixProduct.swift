@@ -12,7 +12,7 @@ private let rowGap = 64
 
 extension Kernels {
     /// Whether products of BF16 run on matrix registers.
-    var multipliesMatrices: Bool { level == .amx }
+    var multipliesMatrices: Bool { level.hasMatrices }
 
     /// y[t, n] = Σ_k w[n, k] · x[t, k] for n in `rows` on matrix registers, with weights in BF16; with activations in BF16 the
     /// sum is rounded to it too.

@@ -14,7 +14,7 @@ public struct NaiveKernels: Sendable {
     /// The arithmetic of one instruction-set level.
     public init(_ level: InstructionSet) {
         fusesMultiplyAdd = level.fusesMultiplyAdd
-        multipliesMatrices = level == .amx
+        multipliesMatrices = level.hasMatrices
     }
 
     /// a · b + c, rounded once or twice.

@@ -8,16 +8,7 @@ private func product(
 ) throws -> [Float] {
     let compute = Compute(
         kernels: .table(level), pool: ThreadPool(threads: threads), usesMatrices: level.hasMatrices)
-    return try results(tokens * w.rows) { y in
-        for start in stride(from: 0, to: tokens, by: step ?? max(1, tokens)) {
-            let count = min(step ?? tokens, tokens - start)
-            compute.product([
-                ProductGroup(
-                    weight: w, x: x.floats + start * w.columns, tokens: count, xStride: w.columns,
-                    y: y + start * w.rows, yStride: w.rows)
-            ])
-        }
-    }
+    return try products(compute, w, x, tokens: tokens, step: step)
 }
 
 /// Float32 activations and BF16 weights as every level multiplies them.

@@ -8,12 +8,7 @@ private func product(
 ) throws -> [Float] {
     let compute = Compute(
         kernels: .table(level), pool: ThreadPool(threads: threads), arithmetic: arithmetic)
-    return try results(tokens * w.rows) { y in
-        compute.product([
-            ProductGroup(
-                weight: w, x: x.floats, tokens: tokens, xStride: w.columns, y: y, yStride: w.rows)
-        ])
-    }
+    return try products(compute, w, x, tokens: tokens)
 }
 
 private func naive(_ level: InstructionSet, _ w: WeightView, _ x: GuardedBytes, tokens: Int) throws -> [Float]
