@@ -43,7 +43,10 @@ struct DraftPlanner: Sendable {
     /// - Parameters:
     ///   - decoding: sequences that take part in the step and are past their prompt.
     ///   - isPure: whether nothing else takes part in it.
-    mutating func plan(_ candidates: [Candidate], decoding: Int, isPure: Bool) -> [DraftShape] {
+    ///   - drafter: says what drafts are expected to cost.
+    mutating func plan(
+        _ candidates: [Candidate], decoding: Int, isPure: Bool, drafter: any Drafter
+    ) -> [DraftShape] {
         decision = Decision(sequences: decoding, isPure: isPure)
         if isPure { pureSteps += 1 }
         let measures = isPure && pureSteps % DraftPlanner.plainDistance == 2
@@ -51,17 +54,22 @@ struct DraftPlanner: Sendable {
             let shape = candidate.parameters.shape
             let limited =
                 measures
-                ? .chain(0) : candidate.parameters.isAutomatic ? .chain(automatic(shape.steps)) : shape
+                ? .chain(0) : candidate.parameters.isAutomatic ? .chain(automatic(shape.steps, drafter)) : shape
             return limited.limited(depth: candidate.room - 1, rows: candidate.rows)
         }
     }
 
     /// The depth of automatic drafts, the same for all of a step that may have it.
-    private mutating func automatic(_ maximum: Int) -> Int {
+    private mutating func automatic(_ maximum: Int, _ drafter: any Drafter) -> Int {
         let key = Key(sequences: DraftPlanner.bucket(decision.sequences), maximum: maximum)
         if decision.key == key { return decision.depth }
         decision.key = key
-        decision.depth = choosers[key, default: DraftLengthChooser(maximum: maximum)].choose()
+        var chooser =
+            choosers[key]
+            ?? DraftLengthChooser(
+                expectedCosts: drafter.expectedCosts(upTo: maximum, sequences: key.sequences))
+        decision.depth = chooser.choose()
+        choosers[key] = chooser
         return decision.depth
     }
 

@@ -131,7 +131,8 @@ package actor InferenceEngine<Runner: ModelRunner> {
                     parameters: requests[index].speculation ?? SpeculationParameters(),
                     room: requests[index].room,
                     rows: runner.contextSize - (requests[index].cache.map { runner.length(of: $0) } ?? 0))
-            }, decoding: plan.count { $0.isDecoding }, isPure: plan.allSatisfy(\.isDecoding))
+            }, decoding: plan.count { $0.isDecoding }, isPure: plan.allSatisfy(\.isDecoding),
+            drafter: drafter)
         let places = candidates.indices.filter { shapes[$0].steps > 0 }
         // Moved, not copied, like the caches.
         var states = places.compactMap { requests[candidates[$0]].draft.take() }

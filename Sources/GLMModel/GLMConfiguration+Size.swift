@@ -23,7 +23,7 @@ extension GLMConfiguration {
             + (layers - dense) * 3 * hidden * Double(expertIntermediateSize) * experts
     }
 
-    private var approximateAttentionParameters: Double {
+    var approximateAttentionParameters: Double {
         let (hidden, heads, query) = (Double(hiddenSize), Double(headCount), Double(queryRank))
         let head = Double(nopeDimension) + Double(ropeDimension)
         let (latent, value) = (Double(latentRank), Double(valueDimension))

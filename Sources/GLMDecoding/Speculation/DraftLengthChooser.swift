@@ -1,12 +1,13 @@
 /// Chooses how deep the next round drafts: weighs measured acceptance against measured cost.
 ///
 /// The expected rate of rounds with s drafts is (1 + Σ_{j ≤ s} Π_{i ≤ j} a_i) / T_s, where a_i is how often the i-th
-/// draft was accepted when all before it were, and T_s the time of such a round; T_0 is that of a plain step. The
-/// depth with the best rate is taken; now and then a neighbour, or plain decoding, is tried again, and plain
-/// decoding tries drafts again at growing distances. Drafts never change tokens, so neither does the choice.
+/// draft was accepted when all before it were, and T_s the time of such a round; T_0 is that of a plain step. T_s begins
+/// as an expected cost and follows what rounds take. The depth with the best rate is taken; now and then a neighbour, or
+/// plain decoding, is tried again, and plain decoding tries drafts again at growing distances. Drafts never change tokens,
+/// so neither does the choice.
 package struct DraftLengthChooser: Sendable {
     private let maximum: Int
-    private var times: [Latest]
+    private var times: RoundTimes
     private var hits: [Hits]
     /// Depths to be tried before any weighing.
     private var trials: [Int]
@@ -24,15 +25,17 @@ package struct DraftLengthChooser: Sendable {
     private static let closeness = 0.93
     /// A change must promise more than this share.
     private static let margin = 0.01
+    /// What the first draft's acceptance is taken for before any was seen.
+    private static let expectedAcceptance = 0.75
 
-    /// - Parameter maximum: the deepest draft, at least 1.
-    package init(maximum: Int) {
-        precondition(maximum >= 1, "drafts of at most \(maximum)")
-        self.maximum = maximum
-        times = [Latest](repeating: Latest(), count: maximum + 1)
+    /// - Parameter expectedCosts: of rounds of 0, 1, … drafts, in any unit; the last is the deepest draft.
+    package init(expectedCosts: [Double]) {
+        precondition(expectedCosts.count >= 2, "costs of \(expectedCosts.count) depths")
+        maximum = expectedCosts.count - 1
+        times = RoundTimes(expected: expectedCosts)
         hits = [Hits](repeating: Hits(), count: maximum)
         current = min(2, maximum)
-        trials = [current, 0, current, 0, current, 0]
+        trials = [current, current, current, 0]
     }
 
     /// The depth of the next round; 0 is a plain step.
@@ -43,6 +46,8 @@ package struct DraftLengthChooser: Sendable {
                 if best == 0 || current == 0 { distance = Self.shortestDistance }
                 if current == 0 { trials = [] }
                 current = best
+                // Plain decoding may have put the next probe far off.
+                untilProbe = min(untilProbe, Self.shortestDistance / 3)
             }
         }
         if let trial = trials.popLast() { return trial }
@@ -54,31 +59,30 @@ package struct DraftLengthChooser: Sendable {
     /// Enters a round of `depth` drafts that took `seconds`, and how many drafts each of its sequences accepted.
     package mutating func observe(depth: Int, accepted: [Int], seconds: Double) {
         guard (0...maximum).contains(depth) else { return }
-        // Times as they are. A machine that becomes slower makes the others look fast until they are tried, some rounds
-        // long; to excuse a depth by its own lateness would keep one whose first rounds happened to be fast.
-        times[depth].append(seconds, keeping: 9)
+        times.append(seconds, depth: depth)
         // What plain decoding tries now and then is rare, so the latest counts more.
-        let memory = current == 0 ? 0.9 : 0.98
+        let memory = current == 0 ? 0.97 : 0.99
         for count in accepted {
             for place in 0..<min(depth, count + 1) { hits[place].append(place < count, memory: memory) }
         }
         // A try that went well is continued where it could pay, so that a text that became predictable is noticed.
         if isWeighing, current == 0, depth > 0, accepted.allSatisfy({ $0 == depth }),
-            Double(depth + 1) / time(depth) > rate(0) * (1 + Self.margin)
+            Double(depth + 1) / times[depth] > rate(0) * (1 + Self.margin)
         {
             trials = [depth]
         }
     }
 
-    /// Tokens a second that rounds of `depth` drafts are expected to give a sequence.
+    /// Tokens that rounds of `depth` drafts are expected to give a sequence, over their time in the unit of the expected
+    /// costs.
     package func rate(_ depth: Int) -> Double {
-        var (length, product, acceptance) = (1.0, 1.0, 0.7)
+        var (length, product, acceptance) = (1.0, 1.0, Self.expectedAcceptance)
         for place in 0..<depth {
             acceptance = hits[place].share(prior: acceptance)
             product *= acceptance
             length += product
         }
-        return length / time(depth)
+        return length / times[depth]
     }
 
     /// Something else than the current depth: its rivals, the more often the closer they come.
@@ -97,47 +101,19 @@ package struct DraftLengthChooser: Sendable {
         return isClose && !probes.isMultiple(of: 3) ? rival : others[probes % others.count]
     }
 
-    /// The measured time of a round, or a straight line through what is measured.
-    private func time(_ depth: Int) -> Double {
-        if let time = times[depth].median { return time }
-        let known = times.indices.compactMap { depth in times[depth].median.map { (depth: depth, time: $0) } }
-        guard let first = known.first, let last = known.last, first.depth < last.depth else {
-            return (known.first?.time ?? 1) * Double(1 + depth)
-        }
-        let (low, high) =
-            zip(known, known.dropFirst()).first { $1.depth > depth } ?? (known[known.count - 2], last)
-        let slope = (high.time - low.time) / Double(high.depth - low.depth)
-        return max(last.time / 8, low.time + slope * Double(depth - low.depth))
-    }
-
-    /// The latest of a series.
-    private struct Latest: Sendable {
-        private var latest: [Double] = []
-
-        mutating func append(_ value: Double, keeping count: Int) {
-            latest.append(value)
-            if latest.count > count { latest.removeFirst() }
-        }
-
-        /// Robust against a step that the machine interrupted.
-        var median: Double? {
-            guard !latest.isEmpty else { return nil }
-            let sorted = latest.sorted()
-            return (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
-        }
-    }
-
     /// How often drafts of one depth were accepted, the latest counting most.
     private struct Hits: Sendable {
         private var tries = 0.0
         private var hits = 0.0
+        /// Tries that the prior is as good as; it fades, but not to nothing.
+        private var trust = 12.0
 
         mutating func append(_ hit: Bool, memory: Double) {
             tries = tries * memory + 1
             hits = hits * memory + (hit ? 1 : 0)
+            trust = max(2, trust * memory)
         }
 
-        /// The share, with `prior` as good as two tries.
-        func share(prior: Double) -> Double { (hits + 2 * prior) / (tries + 2) }
+        func share(prior: Double) -> Double { (hits + trust * prior) / (tries + trust) }
     }
 }

@@ -15,6 +15,17 @@ package protocol Drafter: Sendable {
     /// Drafts a tree of the given shape for every sequence, behind the token committed last.
     /// - Precondition: one shape a state, each with at least one step; something is committed in every state.
     func draft(_ shapes: [DraftShape], _ states: inout [DraftState]) -> [DraftTree]
+
+    /// How long rounds of 0, 1, …, `maximum` drafts for each of `sequences` sequences are expected to take, before any
+    /// was measured; only their ratios count.
+    func expectedCosts(upTo maximum: Int, sequences: Int) -> [Double]
+}
+
+extension Drafter {
+    /// A draft as half a plain step.
+    package func expectedCosts(upTo maximum: Int, sequences: Int) -> [Double] {
+        (0...maximum).map { 1 + Double($0) / 2 }
+    }
 }
 
 /// What drafting remembers of one sequence.

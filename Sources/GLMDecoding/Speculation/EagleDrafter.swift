@@ -68,6 +68,11 @@ package struct EagleDrafter: Drafter {
         return growths.map(\.tree)
     }
 
+    /// The bytes that rounds read: they are what binds where few sequences decode.
+    package func expectedCosts(upTo maximum: Int, sequences: Int) -> [Double] {
+        (0...maximum).map { model.configuration.approximateBytes(ofDrafts: $0, sequences: sequences) }
+    }
+
     /// Takes the caches out of the states: a second owner would make their pages be copied.
     private func takeCaches(_ states: inout [DraftState]) -> [SequenceCache] {
         states.indices.map { states[$0].cache.take() ?? model.makeDraftCache() }

@@ -55,18 +55,18 @@ package struct SpeculationBenchmark {
 
     private let model: LanguageModel
     private let profile: Profile
+    private let drafter: EagleDrafter
     private let decoder: SpeculativeDecoder
 
     /// - Parameter profile: the one that `model` was loaded with; it counts the work.
     /// - Precondition: the model has an MTP layer.
     package init(model: LanguageModel, profile: Profile) {
         precondition(model.compute.profile === profile, "the model reports to another profile")
-        guard let decoder = SpeculativeDecoder(model) else {
-            preconditionFailure("a model without an MTP layer")
-        }
+        guard let drafter = EagleDrafter(model) else { preconditionFailure("a model without an MTP layer") }
         self.model = model
         self.profile = profile
-        self.decoder = decoder
+        self.drafter = drafter
+        decoder = SpeculativeDecoder(model, drafter: drafter)
     }
 
     /// Lets all candidates decode `tokens` tokens behind each prompt, `slice` at a time.
@@ -77,7 +77,10 @@ package struct SpeculationBenchmark {
     ) -> [Result] {
         var runners = candidates.map { candidate in
             var chooser: DraftLengthChooser?
-            if case .automatic(let maximum) = candidate { chooser = DraftLengthChooser(maximum: maximum) }
+            if case .automatic(let maximum) = candidate {
+                let costs = drafter.expectedCosts(upTo: maximum, sequences: groups.first?.count ?? 1)
+                chooser = DraftLengthChooser(expectedCosts: costs)
+            }
             return Runner(result: Result(candidate: candidate), sequences: [], tokens: [], chooser: chooser)
         }
         let goals = Array(stride(from: slice, to: tokens, by: slice)) + [tokens]
