@@ -52,9 +52,9 @@ struct DraftPlanner: Sendable {
         let measures = isPure && pureSteps % DraftPlanner.plainDistance == 2
         return candidates.map { candidate in
             let shape = candidate.parameters.shape
-            let limited =
-                measures
-                ? .chain(0) : candidate.parameters.isAutomatic ? .chain(automatic(shape.steps, drafter)) : shape
+            let isAutomatic = candidate.parameters.isAutomatic
+            let wanted = isAutomatic && !measures ? .chain(automatic(shape.steps, drafter)) : shape
+            let limited = measures ? .chain(0) : wanted
             return limited.limited(depth: candidate.room - 1, rows: candidate.rows)
         }
     }

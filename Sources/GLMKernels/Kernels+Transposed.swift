@@ -2,9 +2,8 @@ import CVector
 
 /// Columns of one panel.
 private let panelColumns = 64
-/// Up to so many tokens the rows stream by once for each, all but the first time from a nearer cache; more are
-/// worth a panel.
-private let streamedTokens = 4
+/// Up to so many tokens the rows stream by, once for each four of them; more are worth a panel.
+private let streamedTokens = 8
 /// Rows decoded at a time: 32 KB of panel.
 private let panelRows = 128
 
@@ -23,10 +22,11 @@ extension Kernels {
         if columns.isEmpty || tokens <= 0 { return }
         let part = w.columns(columns)
         if tokens <= streamedTokens && (part.scales?.hasWholeGroups ?? true) {
-            for t in 0..<tokens {
-                transposedVector(
-                    part, x: x + t * xStride, y: y + t * yStride + columns.lowerBound,
-                    next: t + 1 < tokens ? part.base : next)
+            for first in stride(from: 0, to: tokens, by: 4) {
+                streamedRows(
+                    part, x: x + first * xStride, tokens: min(4, tokens - first), xStride: xStride,
+                    y: y + first * yStride + columns.lowerBound, yStride: yStride,
+                    next: first + 4 < tokens ? part.base : next)
             }
             return
         }
@@ -97,24 +97,26 @@ extension Kernels {
         } while start < w.rows
     }
 
-    /// One token: y is cleared, then the rows stream by in fours; FP8 rows go in stretches that share their
+    /// One to four tokens: y is cleared, then the rows stream by in fours; FP8 rows go in stretches that share their
     /// scales.
-    private func transposedVector(
-        _ w: WeightView, x: UnsafePointer<Float>, y: UnsafeMutablePointer<Float>, next: UnsafeRawPointer?
+    private func streamedRows(
+        _ w: WeightView, x: UnsafePointer<Float>, tokens: Int, xStride: Int, y: UnsafeMutablePointer<Float>,
+        yStride: Int, next: UnsafeRawPointer?
     ) {
-        y.update(repeating: 0, count: w.columns)
-        var job = vector_product(
+        for t in 0..<tokens { (y + t * yStride).update(repeating: 0, count: w.columns) }
+        let rows = vector_product(
             weights: w.base, row_bytes: w.rowStride * w.format.size, rows: w.rows, columns: w.columns,
             scales: nil, block: 1, phase: 0, x: x, y: y, next: next, once: once)
-        guard let scales = w.scales else { return transposedVector(w.format, &job) }
+        var job = transposed_rows(rows: rows, x_stride: xStride, y_stride: yStride)
+        guard let scales = w.scales else { return transposedRows(w.format, tokens, &job) }
         for part in scales.stretches(of: 0..<w.rows) {
-            job.weights = w.base + part.lowerBound * job.row_bytes
-            job.rows = part.count
-            job.x = x + part.lowerBound
-            job.next = part.upperBound == w.rows ? next : nil
-            scales.fill(&job, row: part.lowerBound, column: 0)
-            transposedVector(w.format, &job)
+            job.rows.weights = w.base + part.lowerBound * job.rows.row_bytes
+            job.rows.rows = part.count
+            job.rows.x = x + part.lowerBound
+            job.rows.next = part.upperBound == w.rows ? next : nil
+            scales.fill(&job.rows, row: part.lowerBound, column: 0)
+            transposedRows(w.format, tokens, &job)
         }
-        scaleRow(y, CodeOrder.rest, w.columns, y)
+        for t in 0..<tokens { scaleRow(y + t * yStride, CodeOrder.rest, w.columns, y + t * yStride) }
     }
 }

@@ -229,107 +229,6 @@ func product_f32_baseline(_ job: UnsafePointer<vector_product>) { productBody(0,
 @c @implementation
 func product_bf16_baseline(_ job: UnsafePointer<vector_product>) { productBody(1, 2, job.pointee) }
 
-/// y[c] = x[r0] · w[r0, c] + y[c], then r0 + 1, … for the four rows at `row`; fewer at the end. The scale of
-/// FP8 codes, times 2⁹⁶, enters x.
-///
-/// y is the accumulator: it stays in the nearest cache, and the weights stream by once.
-@inline(__always)
-private func transposedBody(_ format: Int32, _ size: Int, _ job: vector_product) {
-    let whole = job.columns & ~15
-    var row = 0
-    while row < job.rows {
-        let w = FourRows(job, row, step: 1, size)
-        let token = FourTokens(job, row)
-        var c = 0
-        var cursor = ScaleCursor(format == 2 ? job.scales : nil, block: job.block, phase: job.phase)
-        while c < whole {
-            let scaled = format == 2 ? token.times(cursor.codeScale) : token
-            let end = cursor.end(c, whole)
-            while c < end {
-                let offset = c &* size
-                if offset & 63 < 16 &* size { w.prefetchNeighbours(offset) }
-                var sum = f32x16_load(job.y + c)
-                sum = f32x16_multiply_add(scaled.a, f32x16_load_weights(w.a + offset, format), sum)
-                if token.count > 1 {
-                    sum = f32x16_multiply_add(scaled.b, f32x16_load_weights(w.b + offset, format), sum)
-                }
-                if token.count > 2 {
-                    sum = f32x16_multiply_add(scaled.c, f32x16_load_weights(w.c + offset, format), sum)
-                }
-                if token.count > 3 {
-                    sum = f32x16_multiply_add(scaled.d, f32x16_load_weights(w.d + offset, format), sum)
-                }
-                f32x16_store(job.y + c, sum)
-                c &+= 16
-            }
-        }
-        if whole < job.columns {
-            let scaled = format == 2 ? token.times(cursor.codeScale) : token
-            transposedTail(format, size, w, scaled, job, whole)
-        }
-        row &+= 4
-    }
-}
-
-/// Up to four elements of x, each in all lanes.
-private struct FourTokens {
-    let a, b, c, d: f32x16
-    let count: Int
-
-    @inline(__always)
-    init(_ job: vector_product, _ row: Int) {
-        count = job.rows &- row
-        a = f32x16_all(job.x[row])
-        b = f32x16_all(count > 1 ? job.x[row &+ 1] : 0)
-        c = f32x16_all(count > 2 ? job.x[row &+ 2] : 0)
-        d = f32x16_all(count > 3 ? job.x[row &+ 3] : 0)
-    }
-
-    @inline(__always)
-    private init(_ a: f32x16, _ b: f32x16, _ c: f32x16, _ d: f32x16, _ count: Int) {
-        self.a = a
-        self.b = b
-        self.c = c
-        self.d = d
-        self.count = count
-    }
-
-    @inline(__always)
-    func times(_ scale: f32x16) -> FourTokens {
-        FourTokens(
-            f32x16_multiply(a, scale), f32x16_multiply(b, scale), f32x16_multiply(c, scale),
-            f32x16_multiply(d, scale), count)
-    }
-}
-
-/// The last 1 to 15 columns of up to four rows.
-@inline(__always)
-private func transposedTail(
-    _ format: Int32, _ size: Int, _ w: FourRows, _ x: FourTokens, _ job: vector_product, _ whole: Int
-) {
-    let rest = job.columns &- whole
-    let offset = whole &* size
-    var sum = f32x16_load_first(job.y + whole, rest)
-    sum = f32x16_multiply_add(x.a, f32x16_load_weights_first(w.a + offset, format, rest), sum)
-    if x.count > 1 {
-        sum = f32x16_multiply_add(x.b, f32x16_load_weights_first(w.b + offset, format, rest), sum)
-    }
-    if x.count > 2 {
-        sum = f32x16_multiply_add(x.c, f32x16_load_weights_first(w.c + offset, format, rest), sum)
-    }
-    if x.count > 3 {
-        sum = f32x16_multiply_add(x.d, f32x16_load_weights_first(w.d + offset, format, rest), sum)
-    }
-    f32x16_store_first(job.y + whole, sum, rest)
-}
-
-@c @implementation
-func transposed_f32_baseline(_ job: UnsafePointer<vector_product>) { transposedBody(0, 4, job.pointee) }
-@c @implementation
-func transposed_bf16_baseline(_ job: UnsafePointer<vector_product>) { transposedBody(1, 2, job.pointee) }
-@c @implementation
-func transposed_fp8_baseline(_ job: UnsafePointer<vector_product>) { transposedBody(2, 1, job.pointee) }
-
 extension Kernels {
     @inline(never)
     func vectorProduct(_ format: WeightView.Format, _ job: UnsafePointer<vector_product>) {
@@ -341,21 +240,6 @@ extension Kernels {
         case (.baseline, .float32): product_f32_baseline(job)
         case (.baseline, .bfloat16): product_bf16_baseline(job)
         case (_, .float8E4M3): codeProduct(job)
-        }
-    }
-
-    @inline(never)
-    func transposedVector(_ format: WeightView.Format, _ job: UnsafePointer<vector_product>) {
-        switch (vectors, format) {
-        case (.avx512, .float32): transposed_f32_avx512(job)
-        case (.avx512, .bfloat16): transposed_bf16_avx512(job)
-        case (.avx512, .float8E4M3): transposed_fp8_avx512(job)
-        case (.avx2, .float32): transposed_f32_avx2(job)
-        case (.avx2, .bfloat16): transposed_bf16_avx2(job)
-        case (.avx2, .float8E4M3): transposed_fp8_avx2(job)
-        case (.baseline, .float32): transposed_f32_baseline(job)
-        case (.baseline, .bfloat16): transposed_bf16_baseline(job)
-        case (.baseline, .float8E4M3): transposed_fp8_baseline(job)
         }
     }
 }

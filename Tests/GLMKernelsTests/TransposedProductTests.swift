@@ -25,7 +25,7 @@ func transposedEqualsItsTwin(level: InstructionSet, format: WeightView.Format) t
     for (rows, columns) in [
         (1, 1), (7, 16), (8, 17), (9, 15), (129, 63), (130, 64), (192, 130), (257, 65), (3, 576),
     ] {
-        for tokens in [1, 2, 4, 5, 6, 7, 13] {
+        for tokens in [1, 2, 3, 4, 5, 6, 7, 8, 9, 13] {
             let w = try StoredMatrix(format, rows: rows, columns: columns, padding: rows % 2)
             let x = try activations(tokens * rows)
             let fast = try transposed(level, w.view, x, tokens: tokens)

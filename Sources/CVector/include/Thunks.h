@@ -80,9 +80,19 @@ DIRECT_NARROW(product_direct2_fp8)
 DIRECT_NARROW(product_direct3_f32)
 DIRECT_NARROW(product_direct3_bf16)
 DIRECT_NARROW(product_direct3_fp8)
-VECTOR_PRODUCT(transposed_f32)
-VECTOR_PRODUCT(transposed_bf16)
-VECTOR_PRODUCT(transposed_fp8)
+// The transposed product of one to four tokens.
+typedef struct {
+    vector_product rows;       // x and y are those of the first token
+    long x_stride, y_stride;   // floats from one token to the next
+} transposed_rows;
+#define TRANSPOSED_ROWS(tokens)                                                     \
+    KERNEL(transposed##tokens##_f32, (const transposed_rows *job), (job))           \
+    KERNEL(transposed##tokens##_bf16, (const transposed_rows *job), (job))          \
+    KERNEL(transposed##tokens##_fp8, (const transposed_rows *job), (job))
+TRANSPOSED_ROWS(1)
+TRANSPOSED_ROWS(2)
+TRANSPOSED_ROWS(3)
+TRANSPOSED_ROWS(4)
 
 // `count` weights of one row as floats, in groups of 16 that lie `stride` floats apart, the last one filled
 // with zeros.
