@@ -24,7 +24,7 @@ package struct DraftLengthChooser: Sendable {
     /// What comes as close as this to the best rate is probed more often.
     private static let closeness = 0.93
     /// A change must promise more than this share.
-    private static let margin = 0.01
+    private static let margin = 0.02
     /// What the first draft's acceptance is taken for before any was seen.
     private static let expectedAcceptance = 0.75
 

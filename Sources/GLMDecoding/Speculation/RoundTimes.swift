@@ -23,7 +23,7 @@ struct RoundTimes: Sendable {
     private static let paceStep = 0.03
     private static let excessStep = 0.01
     private static let noise = 0.07
-    private static let firstExcess = 0.15
+    private static let firstExcess = 0.1
     /// No round surprises by more: one that the machine interrupted tells little.
     private static let mostSurprise = 0.3
 
