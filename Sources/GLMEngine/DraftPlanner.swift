@@ -23,7 +23,8 @@ struct DraftPlanner: Sendable {
     /// What was decided for the step that is running.
     private struct Decision {
         var key: Key?
-        var depth = 0
+        var shape = DraftShape.chain(0)
+        var automatics = 0
         var sequences = 0
         var isPure = false
     }
@@ -53,40 +54,41 @@ struct DraftPlanner: Sendable {
         return candidates.map { candidate in
             let shape = candidate.parameters.shape
             let isAutomatic = candidate.parameters.isAutomatic
-            let wanted = isAutomatic && !measures ? .chain(automatic(shape.steps, drafter)) : shape
+            let wanted = isAutomatic && !measures ? automatic(shape.steps, drafter) : shape
             let limited = measures ? .chain(0) : wanted
             return limited.limited(depth: candidate.room - 1, rows: candidate.rows)
         }
     }
 
-    /// The depth of automatic drafts, the same for all of a step that may have it.
-    private mutating func automatic(_ maximum: Int, _ drafter: any Drafter) -> Int {
+    /// The shape of automatic drafts, the same for all of a step that may have it.
+    private mutating func automatic(_ maximum: Int, _ drafter: any Drafter) -> DraftShape {
         let key = Key(sequences: DraftPlanner.bucket(decision.sequences), maximum: maximum)
-        if decision.key == key { return decision.depth }
+        decision.automatics += 1
+        if decision.key == key { return decision.shape }
         decision.key = key
         var chooser =
             choosers[key]
             ?? DraftLengthChooser(
-                expectedCosts: drafter.expectedCosts(upTo: maximum, sequences: key.sequences))
-        decision.depth = chooser.choose()
+                expecting: drafter.expectedCosts(upTo: maximum, sequences: key.sequences))
+        decision.shape = chooser.choose()
         choosers[key] = chooser
-        return decision.depth
+        return decision.shape
     }
 
     /// Learns from the step that was planned last.
-    ///
-    /// - Parameters:
-    ///   - depths: how deep each decoding sequence drafted.
-    ///   - accepted: how many of its drafts stood.
-    mutating func observe(depths: [Int], accepted: [Int], seconds: Double) {
-        guard decision.isPure, let depth = depths.first, depths.allSatisfy({ $0 == depth }) else { return }
-        if depth == 0 {
+    mutating func observe(_ account: StepAccount) {
+        guard decision.isPure, !account.rounds.isEmpty else { return }
+        let verifySeconds = account.verifyTime / .seconds(1)
+        if account.rounds.allSatisfy({ $0.depth == 0 }) {
             let bucket = DraftPlanner.bucket(decision.sequences)
-            let before = plainSeconds[bucket] ?? seconds
-            plainSeconds[bucket] = before + 0.25 * (min(seconds, 2 * before) - before)
+            let before = plainSeconds[bucket] ?? verifySeconds
+            plainSeconds[bucket] = before + 0.25 * (min(verifySeconds, 2 * before) - before)
         }
-        guard let key = decision.key else { return }
-        choosers[key]?.observe(depth: depth, accepted: accepted, seconds: seconds)
+        // Others' drafts of fixed depth would be taken for the chooser's.
+        guard let key = decision.key, decision.automatics == account.rounds.count else { return }
+        choosers[key]?.observe(
+            account.rounds.map(\.outcome), draftSeconds: account.draftTime / .seconds(1),
+            verifySeconds: verifySeconds)
     }
 
     /// Seconds of a plain step of as many sequences; nil when none was measured.

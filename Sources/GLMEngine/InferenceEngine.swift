@@ -149,9 +149,7 @@ package actor InferenceEngine<Runner: ModelRunner> {
     private func settle(
         _ plan: [Scheduler.Share], _ requests: inout [ActiveRequest<Runner.Cache>], _ account: StepAccount
     ) {
-        planner.observe(
-            depths: account.rounds.map(\.depth), accepted: account.rounds.map(\.accepted),
-            seconds: account.seconds)
+        planner.observe(account)
         let plain = planner.plainSeconds(sequences: account.rounds.count)
         for round in account.rounds {
             requests[round.request].statistics.add(round, account, plainSeconds: plain)

@@ -5,9 +5,11 @@ struct StepAccount {
     /// One sequence's part.
     struct Round {
         var request: Int
-        /// Depth of what was drafted; 0 is a plain step.
+        /// Depth of what was verified; 0 is a plain step.
         var depth: Int
         var accepted: Int
+        /// What an automatic choice learns from.
+        var outcome: DraftLengthChooser.Outcome
         var emitted: Int
     }
 
@@ -19,10 +21,11 @@ struct StepAccount {
 
     init(draftTime: Duration) { self.draftTime = draftTime }
 
-    var seconds: Double { (draftTime + verifyTime) / .seconds(1) }
-
     mutating func enter(_ tree: DraftTree, accepted: Int, emitted: Int, request: Int) {
-        rounds.append(Round(request: request, depth: tree.depth, accepted: accepted, emitted: emitted))
+        rounds.append(
+            Round(
+                request: request, depth: tree.depth, accepted: accepted,
+                outcome: DraftLengthChooser.Outcome(tree, accepted: accepted), emitted: emitted))
     }
 }
 
@@ -30,7 +33,7 @@ extension SpeculationStatistics {
     /// Enters a sequence's part of a step.
     mutating func add(_ round: StepAccount.Round, _ account: StepAccount, plainSeconds: Double?) {
         if round.depth == 0 {
-            addPlainStep(account.draftTime + account.verifyTime)
+            addPlainStep(account.verifyTime, draftTime: account.draftTime)
         } else {
             addRound(
                 drafted: round.depth, accepted: round.accepted, emitted: round.emitted,

@@ -1,4 +1,4 @@
-// What a round of drafts reads, told from shapes alone.
+// What passes read, told from shapes alone.
 
 #if canImport(Glibc)
     import Glibc
@@ -9,33 +9,33 @@
 #endif
 
 extension GLMConfiguration {
-    /// About how many bytes a round of `drafts` drafts for each of `sequences` sequences reads; without drafts, a plain step.
+    /// About how many bytes the trunk's pass over `rows` tokens reads, and its head.
     ///
-    /// Routing is taken to be even: r rows touch E · (1 − (1 − K/E)ʳ) experts. Embedding, head and routers are BF16
-    /// whatever the rest is.
-    /// - Parameter drafts: passes of the MTP layer, and rows that a sequence verifies beyond its last token.
-    package func approximateBytes(ofDrafts drafts: Int, sequences: Int) -> Double {
-        let (hidden, size) = (Double(hiddenSize), weightBlock == nil ? 2.0 : 1)
-        let expert = 3 * hidden * Double(expertIntermediateSize) * size
-        let routers = 2 * Double(routedExpertCount) * hidden
-        let head = 2 * Double(vocabularySize) * hidden
-        func touched(_ rows: Int) -> Double {
-            guard routedExpertCount > 0 else { return 0 }
-            let missed = 1 - Double(expertsPerToken) / Double(routedExpertCount)
-            return Double(routedExpertCount) * (1 - pow(missed, Double(rows)))
-        }
-        func sparseLayer(_ rows: Int) -> Double {
-            routers + expert * (Double(sharedExpertCount) + touched(rows))
-        }
-        let trunk = (0..<layerCount).reduce(head) { sum, layer in
+    /// Routing is taken to be even: r rows touch E · (1 − (1 − K/E)ʳ) experts. Head and routers are BF16 whatever the rest
+    /// is.
+    package func approximateBytes(ofRows rows: Int) -> Double {
+        (0..<layerCount).reduce(headBytes) { sum, layer in
             let isDense = feedForward(ofLayer: layer) == .dense
-            return sum + approximateAttentionParameters * size
+            return sum + approximateAttentionParameters * weightSize
                 + (isDense
-                    ? 3 * hidden * Double(denseIntermediateSize) * size
-                    : sparseLayer(sequences * (drafts + 1)))
+                    ? 3 * Double(hiddenSize) * Double(denseIntermediateSize) * weightSize : sparseBytes(rows))
         }
-        let draft =
-            head + approximateAttentionParameters * size + 2 * hidden * hidden * size + sparseLayer(sequences)
-        return trunk + Double(drafts) * draft
+    }
+
+    /// About how many bytes a pass of the MTP layer over `rows` tokens reads, and the head.
+    package func approximateBytes(ofDrafts rows: Int) -> Double {
+        let hidden = Double(hiddenSize)
+        return headBytes + (approximateAttentionParameters + 2 * hidden * hidden) * weightSize
+            + sparseBytes(rows)
+    }
+
+    private var weightSize: Double { weightBlock == nil ? 2 : 1 }
+    private var headBytes: Double { 2 * Double(vocabularySize) * Double(hiddenSize) }
+
+    private func sparseBytes(_ rows: Int) -> Double {
+        let (hidden, experts) = (Double(hiddenSize), Double(routedExpertCount))
+        let missed = experts > 0 ? pow(1 - Double(expertsPerToken) / experts, Double(rows)) : 1
+        let touched = experts * (1 - missed) + Double(sharedExpertCount)
+        return 2 * experts * hidden + 3 * hidden * Double(expertIntermediateSize) * weightSize * touched
     }
 }

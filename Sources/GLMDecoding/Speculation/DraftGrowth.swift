@@ -24,6 +24,11 @@ package struct DraftGrowth {
     private var frontier: [Int] = []
     private var branches: TokenBranches
     private var logits: [Float] = []
+    private var margins: [Float] = []
+    /// How likely the whole chain stands, where a policy asks.
+    private var path = 1.0
+    /// Whether the policy of a chain wants more of it.
+    package private(set) var isOpen = true
 
     /// - Parameters:
     ///   - base: rows of the draft cache that are committed.
@@ -38,6 +43,7 @@ package struct DraftGrowth {
     /// The children of the root, from the last committed row.
     package mutating func begin(_ output: EagleOutput, row: Int) {
         expand(nil, score: 1, output, row: row)
+        weigh(output.logits.row(row))
         frontier = Array(nodes.indices)
     }
 
@@ -62,6 +68,7 @@ package struct DraftGrowth {
         let first = nodes.count
         for node in frontier {
             expand(node, score: nodes[node].score, output, row: row)
+            weigh(output.logits.row(row))
             row += 1
         }
         frontier = best(shape.topK, of: Array(first..<nodes.count))
@@ -70,6 +77,7 @@ package struct DraftGrowth {
     /// The nodes that are verified: the best of all, in order of creation.
     package var tree: DraftTree {
         var tree = DraftTree()
+        tree.margins = margins
         var places: [Int: Int] = [:]
         let kept = best(shape.rows - 1, of: Array(nodes.indices))
         for node in kept {
@@ -90,6 +98,21 @@ package struct DraftGrowth {
             nodes[$0].score > nodes[$1].score || nodes[$0].score == nodes[$1].score && $0 < $1
         }
         return ranked.prefix(count).sorted()
+    }
+
+    /// Takes the newest draft of a chain back where it is not worth a row, and ends the chain where it should.
+    private mutating func weigh(_ row: ArraySlice<Float>) {
+        guard let policy = shape.policy else { return }
+        let place = margins.count
+        let margin = LikelyTokens.margin(of: row)
+        margins.append(margin)
+        path = policy.extend(path, by: margin, place: place)
+        guard policy.includes(place, path: path) else {
+            nodes.removeLast()
+            if keepsLogits { logits.removeLast(row.count) }
+            return isOpen = false
+        }
+        isOpen = policy.continues(place + 1, path: path)
     }
 
     private mutating func expand(_ parent: Int?, score: Double, _ output: EagleOutput, row: Int) {
@@ -119,6 +142,16 @@ package struct DraftGrowth {
 
 /// The most probable tokens of a row of logits.
 enum LikelyTokens {
+    /// By how much the largest logit exceeds the next; 0 where that is no number. NaN counts as −∞.
+    static func margin(of row: ArraySlice<Float>) -> Float {
+        var (first, second) = (-Float.infinity, -Float.infinity)
+        for logit in row where logit > second {
+            (first, second) = logit > first ? (logit, first) : (first, logit)
+        }
+        let margin = first - second
+        return margin.isFinite ? margin : 0
+    }
+
     /// The `count` largest, by descending logit with ties to the lower id, and their probabilities.
     ///
     /// A single one is not weighed: its probability is given as 1. NaN counts as −∞.

@@ -9,6 +9,8 @@ package struct DraftShape: Sendable, Equatable {
     package let topK: Int
     /// Rows that the trunk verifies: the root and the drafted tokens that are kept.
     package let rows: Int
+    /// When a chain ends before its last step; nil where it never does.
+    package private(set) var policy: DraftPolicy?
 
     /// A tree of which the `rows - 1` most probable nodes are kept.
     /// - Precondition: no number is too small; a chain has one row more than steps.
@@ -21,8 +23,10 @@ package struct DraftShape: Sendable, Equatable {
     }
 
     /// `steps` tokens, each behind the one before.
-    package static func chain(_ steps: Int) -> DraftShape {
-        DraftShape(steps: steps, topK: 1, rows: steps + 1)
+    package static func chain(_ steps: Int, policy: DraftPolicy? = nil) -> DraftShape {
+        var shape = DraftShape(steps: steps, topK: 1, rows: steps + 1)
+        shape.policy = steps > 0 ? policy : nil
+        return shape
     }
 
     /// Nodes that `steps` steps of `topK` generate before the best of them are kept.
@@ -38,7 +42,7 @@ package struct DraftShape: Sendable, Equatable {
     package func limited(depth: Int, rows available: Int) -> DraftShape {
         guard depth < steps || available < rows else { return self }
         let depth = max(0, min(steps, depth, available - 1))
-        guard topK > 1, depth > 0 else { return .chain(depth) }
+        guard topK > 1, depth > 0 else { return .chain(depth, policy: policy) }
         return DraftShape(steps: depth, topK: topK, rows: max(1, min(rows, available)))
     }
 }

@@ -10,6 +10,10 @@ package struct DraftTree: Sendable, Equatable {
     /// The logits behind each token, `[tokens, vocabulary]`, where the drafter was asked to keep them.
     package var logits: Tensor?
 
+    /// By how much each draft's logit exceeds the next best, where a policy asked; of one more than `tokens`, where the last
+    /// draft was not worth verifying.
+    package var margins: [Float] = []
+
     /// Nothing drafted.
     package init() {}
 
@@ -34,6 +38,9 @@ package struct DraftTree: Sendable, Equatable {
         for parent in parents { depths.append(parent.map { depths[$0] + 1 } ?? 1) }
         return depths.max() ?? 0
     }
+
+    /// How often the drafter ran for it.
+    package var passes: Int { max(depth, margins.count) }
 
     /// What follows a drafted token, or the root, siblings in order of creation.
     package func children(of node: Int?) -> [Int] { parents.indices.filter { parents[$0] == node } }

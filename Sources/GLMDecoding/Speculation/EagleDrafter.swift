@@ -54,7 +54,7 @@ package struct EagleDrafter: Drafter {
         for index in growths.indices { growths[index].begin(first, row: index) }
         var depth = 1
         while true {
-            let active = growths.indices.filter { shapes[$0].steps > depth }
+            let active = growths.indices.filter { shapes[$0].steps > depth && growths[$0].isOpen }
             guard !active.isEmpty else { break }
             let output = run(active, of: &caches) { growths[$0].nextRows() }
             var row = 0
@@ -69,8 +69,11 @@ package struct EagleDrafter: Drafter {
     }
 
     /// The bytes that rounds read: they are what binds where few sequences decode.
-    package func expectedCosts(upTo maximum: Int, sequences: Int) -> [Double] {
-        (0...maximum).map { model.configuration.approximateBytes(ofDrafts: $0, sequences: sequences) }
+    package func expectedCosts(upTo maximum: Int, sequences: Int) -> RoundCosts {
+        let configuration = model.configuration
+        return RoundCosts(
+            verify: (0...maximum).map { configuration.approximateBytes(ofRows: sequences * ($0 + 1)) },
+            draft: configuration.approximateBytes(ofDrafts: sequences))
     }
 
     /// Takes the caches out of the states: a second owner would make their pages be copied.

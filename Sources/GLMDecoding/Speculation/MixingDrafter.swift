@@ -56,10 +56,11 @@ package struct MixingDrafter: Drafter {
             guard let tokens = state.tokens, let promise = state.promise else { return DraftTree() }
             let promised = promise.tokens
             var isRight = promised.starts(with: tokens)
-            let right = rightGuesses(shape.steps, from: tokens.count, promise.random)
+            let steps = shape.policy?.depth(upTo: shape.steps) ?? shape.steps
+            let right = rightGuesses(steps, from: tokens.count, promise.random)
             var tree = DraftTree()
             var parent: Int?
-            for depth in 0..<shape.steps {
+            for depth in 0..<steps {
                 let place = tokens.count + depth
                 let truth = isRight && place < promised.count ? promised[place] : nil
                 let hits =

@@ -6,15 +6,29 @@
     import Darwin
 #endif
 
-/// How long rounds of each depth take, in the unit of costs that were expected.
+/// What is expected of rounds before any was measured; only the ratios count.
+package struct RoundCosts: Sendable, Equatable {
+    /// Of the trunk's pass over the last token and 0, 1, … drafts of each sequence.
+    package let verify: [Double]
+    /// Of one pass of the drafter.
+    package let draft: Double
+
+    package init(verify: [Double], draft: Double) {
+        precondition(verify.count >= 2, "costs of \(verify.count) depths")
+        self.verify = verify
+        self.draft = draft
+    }
+}
+
+/// How long passes take, in the unit of costs that were expected.
 ///
-/// log seconds of a round of s drafts = log expected cost + pace + Σ_{i ≤ s} excess_i + noise. The pace is the machine's
-/// and wanders; an excess is what the i-th draft costs beyond expectation, and stays nearly. Whether a late round says
-/// that the machine is slow or that its depth is, is told by what is known of either so far: a Kalman filter.
-/// A depth that never ran inherits what shallower ones showed.
+/// log seconds = log expected cost + pace + excess + noise. The pace is the machine's and wanders. The excess of a pass of
+/// the drafter is one number, that of the trunk's pass over s drafts the sum of what the first, second, … draft cost
+/// beyond expectation; they stay nearly. Whether a late pass says that the machine is slow or that its kind is, is told by
+/// what is known of either so far: a Kalman filter. Depths that never ran inherit what shallower ones showed.
 struct RoundTimes: Sendable {
-    private let expected: [Double]
-    /// The pace, then the excess of the first, second, … draft: means and covariances.
+    private let expected: RoundCosts
+    /// The pace, the drafter's excess, then that of the first, second, … verified draft: means and covariances.
     private var means: [Double]
     private var covariances: [[Double]]
     private var isEmpty = true
@@ -24,38 +38,62 @@ struct RoundTimes: Sendable {
     private static let excessStep = 0.01
     private static let noise = 0.07
     private static let firstExcess = 0.1
-    /// No round surprises by more: one that the machine interrupted tells little.
+    /// No pass surprises by more: one that the machine interrupted tells little.
     private static let mostSurprise = 0.3
 
-    init(expected: [Double]) {
+    init(expected: RoundCosts) {
         self.expected = expected
-        means = [Double](repeating: 0, count: expected.count)
-        covariances = expected.indices.map { row in
-            expected.indices.map { $0 != row ? 0 : row == 0 ? 1 : Self.firstExcess * Self.firstExcess }
+        let count = expected.verify.count + 1
+        means = [Double](repeating: 0, count: count)
+        covariances = (0..<count).map { row in
+            (0..<count).map { $0 != row ? 0 : row == 0 ? 1 : Self.firstExcess * Self.firstExcess }
         }
     }
 
-    /// The time of a round of `depth` drafts, but for the pace, which all depths share.
-    subscript(depth: Int) -> Double { expected[depth] * exp(means[1..<(depth + 1)].reduce(0, +)) }
+    /// The time of one pass of the drafter, but for the pace, which all share.
+    var draft: Double { expected.draft * exp(means[1]) }
 
-    /// Enters a round.
-    mutating func append(_ seconds: Double, depth: Int) {
+    /// The time of the trunk's pass over `drafts` drafts of each sequence, but for the pace.
+    func verify(_ drafts: Int) -> Double {
+        expected.verify[drafts] * exp(means[2..<(2 + drafts)].reduce(0, +))
+    }
+
+    /// Enters passes of the drafter.
+    mutating func enterDrafts(_ passes: Double, seconds: Double) {
+        guard passes > 0, seconds > 0 else { return }
+        var shown = [Double](repeating: 0, count: means.count)
+        (shown[0], shown[1]) = (1, 1)
+        enter(log(seconds / (passes * expected.draft)), shown)
+    }
+
+    /// Enters the trunk's pass over `drafts` drafts of a sequence on average.
+    mutating func enterVerify(_ drafts: Double, seconds: Double) {
         guard seconds > 0 else { return }
-        let time = log(seconds / expected[depth])
-        if isEmpty { means[0] = time }
+        let most = expected.verify.count - 1
+        let whole = min(most, Int(drafts))
+        let part = whole < most ? drafts - Double(whole) : 0
+        let above = expected.verify[min(most, whole + 1)] - expected.verify[whole]
+        var shown = [Double](repeating: 0, count: means.count)
+        shown[0] = 1
+        for place in 0..<whole { shown[2 + place] = 1 }
+        if part > 0 { shown[2 + whole] = part }
+        enter(log(seconds / (expected.verify[whole] + part * above)), shown)
+    }
+
+    /// - Parameter shown: how much of each mean the measurement is the sum of.
+    private mutating func enter(_ measured: Double, _ shown: [Double]) {
+        func sum(_ row: [Double]) -> Double { zip(row, shown).reduce(0) { $0 + $1.0 * $1.1 } }
+        if isEmpty { means[0] = measured - sum(means) }
         isEmpty = false
         for place in means.indices {
             let step = place == 0 ? Self.paceStep : Self.excessStep
             covariances[place][place] += step * step
         }
-        // The round shows the sum of the first depth + 1.
-        let shown = 0...depth
-        let shared = covariances.map { $0[shown].reduce(0, +) }
-        let variance = shared[shown].reduce(Self.noise * Self.noise, +)
-        let surprise = time - means[shown].reduce(0, +)
-        let limited = max(-Self.mostSurprise, min(Self.mostSurprise, surprise))
+        let shared = covariances.map(sum)
+        let variance = sum(shared) + Self.noise * Self.noise
+        let surprise = max(-Self.mostSurprise, min(Self.mostSurprise, measured - sum(means)))
         for row in means.indices {
-            means[row] += shared[row] / variance * limited
+            means[row] += shared[row] / variance * surprise
             for column in means.indices {
                 covariances[row][column] -= shared[row] * shared[column] / variance
             }

@@ -11,11 +11,11 @@ public struct SpeculationStatistics: Sendable, Equatable {
     public private(set) var acceptedAt: [Int] = []
     /// Tokens that the rounds emitted.
     public private(set) var emittedTokens = 0
-    /// Rounds' time in the drafter.
+    /// Time in the drafter.
     public private(set) var draftTime = Duration.zero
     /// Rounds' time in the trunk, and with accepting.
     public private(set) var verifyTime = Duration.zero
-    /// Steps of plain decoding between the rounds, one token each.
+    /// Steps between the rounds that verified nothing, one token each.
     public private(set) var plainSteps = 0
     /// Their time.
     public private(set) var plainTime = Duration.zero
@@ -74,9 +74,11 @@ public struct SpeculationStatistics: Sendable, Equatable {
     }
 
     /// Enters a plain step.
-    package mutating func addPlainStep(_ time: Duration) {
+    /// - Parameter draftTime: of drafts before it that were not worth verifying.
+    package mutating func addPlainStep(_ time: Duration, draftTime: Duration = .zero) {
         plainSteps += 1
         plainTime += time
+        self.draftTime += draftTime
     }
 
     /// The statistics of both.

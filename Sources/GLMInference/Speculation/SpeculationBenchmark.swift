@@ -79,7 +79,7 @@ package struct SpeculationBenchmark {
             var chooser: DraftLengthChooser?
             if case .automatic(let maximum) = candidate {
                 let costs = drafter.expectedCosts(upTo: maximum, sequences: groups.first?.count ?? 1)
-                chooser = DraftLengthChooser(expectedCosts: costs)
+                chooser = DraftLengthChooser(expecting: costs)
             }
             return Runner(result: Result(candidate: candidate), sequences: [], tokens: [], chooser: chooser)
         }
@@ -107,19 +107,20 @@ package struct SpeculationBenchmark {
     private func advance(_ runner: inout Runner, to goal: Int, counts: Bool) {
         let wanted = goal * runner.sequences.count
         while runner.tokens.reduce(0, { $0 + $1.count }) < wanted {
-            let depth: Int
+            let shape: DraftShape
             switch runner.result.candidate {
-            case .fixed(let steps): depth = steps
-            case .automatic: depth = runner.chooser?.choose() ?? 0
+            case .fixed(let steps): shape = .chain(steps)
+            case .automatic: shape = runner.chooser?.choose() ?? .chain(0)
             }
             let before = profile.work
-            let outcome = decoder.round(.chain(depth), &runner.sequences)
+            let outcome = decoder.round(shape, &runner.sequences)
             for (index, round) in outcome.rounds.enumerated() { runner.tokens[index] += round.emitted }
-            let seconds = (outcome.draftTime + outcome.verifyTime) / .seconds(1)
             runner.chooser?.observe(
-                depth: depth, accepted: outcome.rounds.map(\.accepted), seconds: seconds)
+                outcome.rounds.map { DraftLengthChooser.Outcome($0.draft, accepted: $0.accepted) },
+                draftSeconds: outcome.draftTime / .seconds(1), verifySeconds: outcome.verifyTime / .seconds(1)
+            )
             guard counts else { continue }
-            runner.result.enter(outcome, depth: depth, work: profile.work - before)
+            runner.result.enter(outcome, work: profile.work - before)
         }
     }
 }
@@ -127,14 +128,15 @@ package struct SpeculationBenchmark {
 extension SpeculationBenchmark.Result {
     init(candidate: SpeculationBenchmark.Candidate) { self.candidate = candidate }
 
-    fileprivate mutating func enter(_ outcome: SpeculativeDecoder.Outcome, depth: Int, work: Work) {
+    fileprivate mutating func enter(_ outcome: SpeculativeDecoder.Outcome, work: Work) {
         seconds += (outcome.draftTime + outcome.verifyTime) / .seconds(1)
         draftSeconds += outcome.draftTime / .seconds(1)
         self.work += work
         for round in outcome.rounds {
             tokens += round.emitted.count
+            let depth = round.draft.depth
             if depth == 0 {
-                statistics.addPlainStep(outcome.verifyTime)
+                statistics.addPlainStep(outcome.verifyTime, draftTime: outcome.draftTime)
             } else {
                 statistics.addRound(
                     drafted: depth, accepted: round.accepted, emitted: round.emitted.count,

@@ -35,6 +35,36 @@ import Testing
         return (growth.tree, steps)
     }
 
+    /// A policy ends a chain before a pass that is not worth its time, and takes back a draft that is not worth a row.
+    @Test func aPolicyEndsAChain() {
+        let half = AcceptanceCurve(constant: 0.5)
+        func grow(_ continuing: [Double], _ including: [Double], passes: Int) -> (DraftTree, isOpen: Bool) {
+            let policy = DraftPolicy(half, continuing: continuing, including: including)
+            var growth = DraftGrowth(.chain(3, policy: policy), base: 8, keys: nil, keepsLogits: true)
+            growth.begin(Self.output([[0.2, 0.8]]), row: 0)
+            for pass in 0..<passes {
+                #expect(growth.isOpen, "closed before pass \(pass)")
+                _ = growth.nextRows()
+                var row = 0
+                growth.grow(Self.output([[0.6, 0.4]]), row: &row)
+            }
+            return (growth.tree, growth.isOpen)
+        }
+        // Paths of ½ and ¼: the third pass would want 0.3.
+        let short = grow([0, 0.4, 0.3], [0, 0.2, 0.1], passes: 1)
+        #expect(short.0.tokens == [1, 0] && short.0.margins.count == 2 && !short.isOpen)
+        // The second draft's path would have to be 0.3.
+        let withdrawn = grow([0, 0.4, 0.1], [0, 0.3, 0.1], passes: 1)
+        #expect(withdrawn.0.tokens == [1] && withdrawn.0.passes == 2 && !withdrawn.isOpen)
+        #expect(withdrawn.0.logits?.rowCount == 1)
+        #expect(abs(withdrawn.0.margins[1] - Float(log(1.5))) < 1e-6)
+        let none = grow([0, 0, 0], [0.6, 0, 0], passes: 0)
+        #expect(none.0.tokens.isEmpty && none.0.passes == 1)
+        // Control: nothing asked, nothing taken back.
+        let whole = grow([0, 0, 0], [0, 0, 0], passes: 2)
+        #expect(whole.0.tokens.count == 3 && whole.0.margins.count == 3)
+    }
+
     /// ```
     /// node  token  parent  score              node  token  parent  score
     ///    0      1    root  0.5                   5      1       1  0.31 · 0.3 = 0.093

@@ -2,108 +2,188 @@ import GLMDecoding
 import GLMTensor
 import Testing
 
-/// The chooser against simulated machines: it need not know them to do nearly as well as who does.
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
+/// The chooser against simulated machines and drafters: it need not know them to do nearly as well as who does.
 @Suite struct DraftLengthChooserTests {
-    /// Tokens a second of `rounds` rounds on a machine where a round of s drafts takes `costs[s]` and every draft is
-    /// right with `acceptance`; and how often each depth was chosen.
-    static func run(
-        _ chooser: inout DraftLengthChooser, acceptance: Double, costs: [Double], rounds: Int,
-        seed: UInt64 = 1, pace: (_ depth: Int, _ round: Int) -> Double = { _, _ in 1 }
-    ) -> (rate: Double, depths: [Int]) {
-        let random = CounterRandom(seed: seed, stream: 9)
-        var (tokens, seconds) = (0.0, 0.0)
-        var depths = [Int](repeating: 0, count: costs.count)
-        for round in 0..<rounds {
-            let depth = chooser.choose()
-            depths[depth] += 1
-            var accepted = 0
-            while accepted < depth,
-                random.uniform(at: UInt64(round), lane: UInt32(accepted)) < acceptance
-            { accepted += 1 }
-            let noise = 0.95 + 0.1 * random.uniform(at: UInt64(round), lane: 50)
-            let hiccup = random.uniform(at: UInt64(round), lane: 51) < 0.02 ? 6.0 : 1
-            let time = costs[depth] * pace(depth, depths[depth])
-            chooser.observe(depth: depth, accepted: [accepted], seconds: time * noise * hiccup)
-            tokens += Double(accepted + 1)
-            seconds += costs[depth]
+    /// What a round costs in truth: the trunk's passes, and one of the drafter.
+    struct Machine: Sendable {
+        var verify: [Double]
+        var draft: Double
+
+        /// Rounds of 0, 1, … drafts that cost so much together.
+        init(_ totals: [Double], draft: Double = 0.1) {
+            verify = totals.enumerated().map { $1 - Double($0) * draft }
+            self.draft = draft
         }
-        return (tokens / seconds, depths)
+
+        var costs: RoundCosts { RoundCosts(verify: verify, draft: draft) }
     }
 
-    static func expected(_ acceptance: Double, _ costs: [Double]) -> [Double] {
+    /// What becomes of drafts.
+    enum Drafts: Sendable {
+        /// Right with this probability, and always equally sure.
+        case even(Double)
+        /// Right with the probability that their margins tell, which lie evenly in 0 … 1: 1 / (1 + exp(a − b · margin)).
+        case told(Double, Double)
+
+        func probability(_ margin: Double) -> Double {
+            switch self {
+            case .even(let share): share
+            case .told(let offset, let slope): 1 / (1 + exp(offset - slope * margin))
+            }
+        }
+    }
+
+    struct Result {
+        var rate: Double
+        /// Rounds that verified 0, 1, … drafts.
+        var depths: [Int]
+        /// Passes of the drafter.
+        var passes = 0
+    }
+
+    /// Tokens a unit of cost of `rounds` rounds.
+    static func run(
+        _ chooser: inout DraftLengthChooser, _ drafts: Drafts, _ machine: Machine, rounds: Int,
+        seed: UInt64 = 1, pace: (_ depth: Int, _ round: Int) -> Double = { _, _ in 1 }
+    ) -> Result {
+        let random = CounterRandom(seed: seed, stream: 9)
+        var (tokens, seconds) = (0.0, 0.0)
+        var result = Result(rate: 0, depths: [Int](repeating: 0, count: machine.verify.count))
+        for round in 0..<rounds {
+            func coin(_ lane: Int) -> Double { random.uniform(at: UInt64(round), lane: UInt32(lane)) }
+            let shape = chooser.choose()
+            var tree = DraftTree()
+            var (path, accepted, stands) = (1.0, 0, true)
+            for place in 0..<shape.steps {
+                if place > 0, shape.policy?.continues(place, path: path) == false { break }
+                let margin = coin(2 * place)
+                if case .told = drafts { tree.margins.append(Float(margin)) } else { tree.margins.append(1) }
+                if let policy = shape.policy {
+                    path = policy.extend(path, by: tree.margins[place], place: place)
+                    if !policy.includes(place, path: path) { break }
+                }
+                tree.append(1, parent: tree.tokens.indices.last)
+                stands = stands && coin(2 * place + 1) < drafts.probability(margin)
+                accepted += stands ? 1 : 0
+            }
+            let depth = tree.tokens.count
+            result.depths[depth] += 1
+            result.passes += tree.passes
+            let noise = 0.95 + 0.1 * coin(100)
+            let hiccup = coin(101) < 0.02 ? 6.0 : 1
+            let slow = pace(depth, result.depths[depth]) * noise * hiccup
+            let draft = Double(tree.passes) * machine.draft
+            chooser.observe(
+                [DraftLengthChooser.Outcome(tree, accepted: accepted)], draftSeconds: draft * slow,
+                verifySeconds: machine.verify[depth] * slow)
+            tokens += Double(accepted + 1)
+            seconds += machine.verify[depth] + draft
+        }
+        result.rate = tokens / seconds
+        return result
+    }
+
+    /// Rates of fixed depths whose drafts are right with one probability.
+    static func expected(_ acceptance: Double, _ machine: Machine) -> [Double] {
         var (length, product) = (1.0, 1.0)
-        return costs.map { cost in
+        return machine.verify.enumerated().map { depth, cost in
             defer {
                 product *= acceptance
                 length += product
             }
-            return length / cost
+            return length / (cost + Double(depth) * machine.draft)
         }
     }
 
-    static let bytes = [1, 1.55, 2.1, 2.6, 3.1, 3.5]
-    static let cheap = [1, 1.1, 1.2, 1.3, 1.4, 1.5]
-    static let dear = [1, 2.2, 3.4, 4.6, 5.8, 7.0]
+    static let bytes = Machine([1, 1.55, 2.1, 2.6, 3.1, 3.5])
+    static let cheap = Machine([1, 1.1, 1.2, 1.3, 1.4, 1.5], draft: 0.05)
+    static let dear = Machine([1, 2.2, 3.4, 4.6, 5.8, 7.0])
 
+    /// Also where costs turn out to be quite others than expected.
     @Test(arguments: [0, 0.3, 0.6, 0.79, 0.9, 1], [bytes, cheap, dear])
-    func comesCloseToTheBestDepth(acceptance: Double, costs: [Double]) {
-        let best = Self.expected(acceptance, costs).max() ?? 0
-        var chooser = DraftLengthChooser(expectedCosts: Self.bytes)
-        let result = Self.run(&chooser, acceptance: acceptance, costs: costs, rounds: 3000)
+    func comesCloseToTheBestDepth(acceptance: Double, machine: Machine) {
+        let best = Self.expected(acceptance, machine).max() ?? 0
+        var chooser = DraftLengthChooser(expecting: Self.bytes.costs)
+        let result = Self.run(&chooser, .even(acceptance), machine, rounds: 3000)
         #expect(result.rate > 0.955 * best, "\(result.rate) of \(best): \(result.depths)")
         // Never much slower than plain decoding.
         #expect(result.rate > 0.98, "\(result.depths)")
     }
 
+    /// Drafts that tell how sure they are give more than any fixed depth; those that only seem to do not.
+    @Test func whatMarginsTellIsUsed() {
+        let told = Drafts.told(3, 9)
+        let mean = (0..<1000).reduce(0) { $0 + told.probability((Double($1) + 0.5) / 1000) / 1000 }
+        let best = Self.expected(mean, Self.bytes).max() ?? 0
+        var chooser = DraftLengthChooser(expecting: Self.bytes.costs)
+        let result = Self.run(&chooser, told, Self.bytes, rounds: 2000)
+        #expect(result.rate > 1.08 * best, "\(result.rate), fixed \(best): \(result.depths)")
+        // Control: margins that have nothing to do with acceptance.
+        var fooled = DraftLengthChooser(expecting: Self.bytes.costs)
+        let useless = Self.run(&fooled, .told(log((1 - mean) / mean), 0), Self.bytes, rounds: 2000)
+        #expect(useless.rate < 1.01 * best && useless.rate > 0.94 * best, "\(useless.rate) of \(best)")
+    }
+
     @Test func draftsNothingWhereNothingIsAcceptedAndTriesAgain() {
-        var chooser = DraftLengthChooser(expectedCosts: Array(Self.bytes[...3]))
-        let useless = Self.run(&chooser, acceptance: 0, costs: Self.bytes, rounds: 1000)
+        let machine = Machine(Array([1, 1.55, 2.1, 2.6]))
+        var chooser = DraftLengthChooser(expecting: machine.costs)
+        let useless = Self.run(&chooser, .even(0), machine, rounds: 1000)
         #expect(useless.depths[0] > 960)
         #expect(useless.depths[0] < 1000)
-        // Rows that were drafted and verified in vain, of 1000 that plain decoding runs.
+        // Rows that were verified in vain, of 1000 that plain decoding runs.
         let wasted = useless.depths.enumerated().reduce(0) { $0 + $1.offset * $1.element }
         #expect(wasted < 20, "\(useless.depths)")
+        #expect(useless.passes < 30, "\(useless.passes)")
         // The text becomes predictable: sooner or later a probe notices.
-        let better = Self.run(&chooser, acceptance: 1, costs: Self.bytes, rounds: 2000, seed: 2)
+        let better = Self.run(&chooser, .even(1), machine, rounds: 2000, seed: 2)
         #expect(better.depths[3] > 900, "\(better.depths)")
     }
 
     /// A lucky measurement is forgotten: depths whose first five rounds took 0.65 of their time do not stay.
     @Test(arguments: [1, 2, 3, 5, 6, 8])
     func firstRoundsThatWereFastByChanceAreForgotten(seed: Int) {
-        let costs = [1, 2.3, 3.2, 4.0, 4.9, 5.8]
-        var chooser = DraftLengthChooser(expectedCosts: Self.bytes)
-        let result = Self.run(
-            &chooser, acceptance: 0.95, costs: costs, rounds: 2500, seed: UInt64(seed)
-        ) { depth, round in depth >= 2 && round <= 5 ? 0.65 : 1 }
+        let machine = Machine([1, 2.3, 3.2, 4.0, 4.9, 5.8])
+        var chooser = DraftLengthChooser(expecting: Self.bytes.costs)
+        let result = Self.run(&chooser, .even(0.95), machine, rounds: 2500, seed: UInt64(seed)) {
+            $0 >= 2 && $1 <= 5 ? 0.65 : 1
+        }
         #expect(result.depths[2...].contains { $0 >= 5 }, "nothing was tried")
         #expect(result.rate > 0.98, "\(result.rate) of plain decoding: \(result.depths)")
     }
 
-    /// Two hundred rounds where all depths are nearly as good: what is expected of costs keeps noise from deciding.
+    /// Two hundred rounds where several depths are nearly as good: what is expected of costs keeps noise from deciding.
     @Test func expectedCostsSaveTrialsInAShortText() {
-        let flat = [Double](repeating: 1, count: 6)
-        func loss(expecting costs: [Double]) -> Double {
+        func loss(expecting machine: Machine) -> Double {
             let best = Self.expected(0.79, Self.bytes).max() ?? 0
             return (1...20).reduce(0) { sum, seed in
-                var chooser = DraftLengthChooser(expectedCosts: costs)
+                var chooser = DraftLengthChooser(expecting: machine.costs)
                 let result = Self.run(
-                    &chooser, acceptance: 0.79, costs: Self.bytes, rounds: 200, seed: UInt64(seed))
+                    &chooser, .even(0.79), Self.bytes, rounds: 200, seed: UInt64(seed))
                 return sum + (1 - result.rate / best) / 20
             }
         }
-        #expect(loss(expecting: Self.bytes) < 0.02)
-        // Control: who expects drafts for nothing pays for it.
-        #expect(loss(expecting: flat) > loss(expecting: Self.bytes))
+        let informed = loss(expecting: Self.bytes)
+        #expect(informed < 0.03, "\(informed)")
+        // Control: who expects verified drafts for nothing pays for it.
+        let flat = Machine([1, 1.02, 1.04, 1.06, 1.08, 1.1], draft: 0.01)
+        #expect(loss(expecting: flat) > informed)
     }
 
     /// A machine whose pace changes for all depths alike changes the choice for some rounds only.
     @Test(arguments: [20, 60, 200])
     func aMachineThatIsSlowerForAWhileMisleadsBriefly(period: Int) {
         let best = Self.expected(0.79, Self.bytes).max() ?? 0
-        var chooser = DraftLengthChooser(expectedCosts: Self.bytes)
+        var chooser = DraftLengthChooser(expecting: Self.bytes.costs)
         var rounds = 0
-        let result = Self.run(&chooser, acceptance: 0.79, costs: Self.bytes, rounds: 3000) { _, _ in
+        let result = Self.run(&chooser, .even(0.79), Self.bytes, rounds: 3000) { _, _ in
             rounds += 1
             return (rounds / period).isMultiple(of: 2) ? 1 : 1.5
         }

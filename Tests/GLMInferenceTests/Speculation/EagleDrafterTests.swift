@@ -51,6 +51,40 @@ import Testing
         #expect(first.trees.prefix(2) == second.trees.prefix(2))
     }
 
+    /// Sequences that draft together end their chains each for itself; what they draft until then is the same.
+    @Test func aPolicyCutsEachChainWhereItsMarginFalls() throws {
+        let model = try SpeculationModel(.nano).model
+        let prompts = Self.prompts(model, [9, 17, 30, 41, 52, 70])
+        func drafts(_ policy: DraftPolicy) throws -> [DraftTree] {
+            let drafter = try #require(EagleDrafter(model))
+            var states = prompts.map { drafter.makeState(prompt: $0) }
+            for (index, prompt) in prompts.enumerated() {
+                var caches = [model.makeCache()]
+                let step = SequenceStep(tokens: prompt, logitRows: 1, hiddenRows: prompt.count)
+                let output = model.forward([step], caches: &caches)
+                let root = Int32(Sampler.largest(of: output.logits.row(0)))
+                states[index].commit(
+                    Array(prompt.dropFirst()) + [root], hidden: output.hidden, generated: 1)
+            }
+            return drafter.draft(prompts.map { _ in .chain(4, policy: policy) }, &states)
+        }
+        let whole = try drafts(.everything(4))
+        #expect(whole.allSatisfy { $0.tokens.count == 4 && $0.margins.count == 4 })
+        let margins = whole.flatMap(\.margins).sorted()
+        let bar = (margins[margins.count / 4] + margins[margins.count / 4 - 1]) / 2
+        // A step at the bar: no path survives a margin below it.
+        let step = AcceptanceCurve(weights: [0, 1e9, 0], mean: Double(bar), deviation: 1)
+        let zeros = [Double](repeating: 0, count: 4)
+        let cut = try drafts(DraftPolicy(step, continuing: zeros, including: zeros.map { _ in 0.5 }))
+        for (cut, whole) in zip(cut, whole) {
+            let kept = whole.margins.prefix { $0 > bar }.count
+            #expect(cut.tokens == Array(whole.tokens.prefix(kept)))
+            #expect(cut.margins == Array(whole.margins.prefix(kept + 1)))
+        }
+        // Control: the chains do end in different places.
+        #expect(Set(cut.map(\.tokens.count)).count > 1)
+    }
+
     /// A chain is the tree with one child a node, and a tree holds the chain's tokens.
     @Test func aChainIsATree() throws {
         let model = try SpeculationModel(.nano).model
