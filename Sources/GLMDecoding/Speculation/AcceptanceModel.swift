@@ -61,6 +61,9 @@ struct AcceptanceModel: Sendable {
     /// One over the variance that the weights of margin and place are expected to have.
     private static let stiffness = 0.25
 
+    /// Drafts that the curve rests on.
+    var count: Int { drafts.count }
+
     /// Enters what a round drafted for a sequence.
     ///
     /// - Parameters:

@@ -44,6 +44,8 @@ package struct DraftLengthChooser: Sendable {
     private static let closeness = 0.05
     /// A change between plain decoding and drafting must promise more tokens a round than this.
     private static let margin = 0.01
+    /// What drafting is given beyond that before any draft was seen; less with every dozen.
+    private static let hope = 0.15
 
     /// - Parameter costs: of rounds up to the deepest draft.
     package init(expecting costs: RoundCosts) {
@@ -61,7 +63,8 @@ package struct DraftLengthChooser: Sendable {
         acceptance.fit()
         let plan = DraftPlan(steps: maximum, acceptance: acceptance, times: times, rate: rate)
         rate = max(plan.rate, 0.5 / times.verify(0))
-        if isPlain != (plan.worth < (isPlain ? Self.margin : -Self.margin)) {
+        let hope = Self.hope / (1 + Double(acceptance.count) / 12)
+        if isPlain != (plan.worth + hope < (isPlain ? Self.margin : -Self.margin)) {
             isPlain.toggle()
             trials = []
             distance = Self.shortestDistance
