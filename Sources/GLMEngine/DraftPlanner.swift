@@ -2,7 +2,7 @@ internal import GLMDecoding
 
 /// Decides what every sequence of a step drafts, and learns from what that cost.
 ///
-/// Automatic requests get the depth that pays for as many sequences as decode together. Once in a while all sequences
+/// Automatic requests draft what pays for as many sequences as decode together. Once in a while all sequences
 /// of a step decode plainly, so that a plain step's time is known and the speed-up can be told.
 struct DraftPlanner: Sendable {
     /// A sequence that could draft.
@@ -22,9 +22,8 @@ struct DraftPlanner: Sendable {
 
     /// What was decided for the step that is running.
     private struct Decision {
-        var key: Key?
-        var shape = DraftShape.chain(0)
-        var automatics = 0
+        /// What was decided for automatic requests of each maximum.
+        var shapes: [Int: DraftShape] = [:]
         var sequences = 0
         var isPure = false
     }
@@ -35,6 +34,7 @@ struct DraftPlanner: Sendable {
     private static let plainDistance = 64
 
     private var choosers: [Key: DraftLengthChooser] = [:]
+    private var latest: Key?
     private var plainSeconds: [Int: Double] = [:]
     private var pureSteps = 0
     private var decision = Decision()
@@ -60,39 +60,51 @@ struct DraftPlanner: Sendable {
         }
     }
 
-    /// The shape of automatic drafts, the same for all of a step that may have it.
+    /// The shape of automatic drafts, the same for all of a step that have this maximum.
     private mutating func automatic(_ maximum: Int, _ drafter: any Drafter) -> DraftShape {
-        let key = Key(sequences: DraftPlanner.bucket(decision.sequences), maximum: maximum)
-        decision.automatics += 1
-        if decision.key == key { return decision.shape }
-        decision.key = key
-        var chooser =
-            choosers[key]
-            ?? DraftLengthChooser(
-                expecting: drafter.expectedCosts(upTo: maximum, sequences: key.sequences))
-        decision.shape = chooser.choose()
+        if let shape = decision.shapes[maximum] { return shape }
+        let key = key(maximum)
+        var chooser = choosers[key] ?? makeChooser(key, drafter)
+        let shape = chooser.choose()
         choosers[key] = chooser
-        return decision.shape
+        latest = key
+        decision.shapes[maximum] = shape
+        return shape
+    }
+
+    private func key(_ maximum: Int) -> Key {
+        Key(sequences: DraftPlanner.bucket(decision.sequences), maximum: maximum)
+    }
+
+    /// Whether drafts stand does not depend on how many sequences there are.
+    private func makeChooser(_ key: Key, _ drafter: any Drafter) -> DraftLengthChooser {
+        let costs = drafter.expectedCosts(upTo: key.maximum, sequences: key.sequences)
+        guard let known = latest.flatMap({ choosers[$0] }) else {
+            return DraftLengthChooser(expecting: costs)
+        }
+        return DraftLengthChooser(expecting: costs, knowing: known)
     }
 
     /// Learns from the step that was planned last.
     mutating func observe(_ account: StepAccount) {
-        guard decision.isPure, !account.rounds.isEmpty else { return }
         let verifySeconds = account.verifyTime / .seconds(1)
-        if account.rounds.allSatisfy({ $0.depth == 0 }) {
+        if decision.isPure, !account.rounds.isEmpty, account.rounds.allSatisfy({ $0.depth == 0 }) {
             let bucket = DraftPlanner.bucket(decision.sequences)
             let before = plainSeconds[bucket] ?? verifySeconds
             plainSeconds[bucket] = before + 0.25 * (min(verifySeconds, 2 * before) - before)
         }
-        // Others' drafts of fixed depth would be taken for the chooser's.
-        guard let key = decision.key, decision.automatics == account.rounds.count else { return }
-        choosers[key]?.observe(
-            account.rounds.map(\.outcome), draftSeconds: account.draftTime / .seconds(1),
-            verifySeconds: verifySeconds)
+        for maximum in decision.shapes.keys {
+            let own = account.rounds.filter { $0.maximum == maximum }
+            // Where others take part, prompts or other drafts, times are not those of these drafts.
+            let isAlone = decision.isPure && own.count == decision.sequences
+            choosers[key(maximum)]?.observe(
+                own.map(\.outcome), draftSeconds: isAlone ? account.draftTime / .seconds(1) : 0,
+                verifySeconds: isAlone ? verifySeconds : 0)
+        }
     }
 
-    /// Seconds of a plain step of as many sequences; nil when none was measured.
-    func plainSeconds(sequences: Int) -> Double? { plainSeconds[DraftPlanner.bucket(sequences)] }
+    /// Seconds of a plain step of as many sequences as the last one had; nil when none was measured.
+    var plainSecondsOfStep: Double? { plainSeconds[DraftPlanner.bucket(decision.sequences)] }
 
     private static func bucket(_ count: Int) -> Int {
         var power = 1

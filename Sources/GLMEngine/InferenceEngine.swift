@@ -108,7 +108,11 @@ package actor InferenceEngine<Runner: ModelRunner> {
                 verifier: &verifier)
             if drafts[index] != nil {
                 runner.keep(outcome.path, of: tree, behind: lengths[index], in: &caches[index])
-                account.enter(tree, accepted: outcome.path.count, emitted: outcome.emitted, request: index)
+                let speculation = requests[index].speculation ?? SpeculationParameters()
+                account.enter(
+                    tree, accepted: outcome.path.count, emitted: outcome.emitted,
+                    isLast: outcome.end != nil, request: index,
+                    maximum: speculation.isAutomatic ? speculation.shape.steps : nil)
             }
             requests[index].cache = caches[index]
             account.ends[index] = outcome.end
@@ -150,7 +154,7 @@ package actor InferenceEngine<Runner: ModelRunner> {
         _ plan: [Scheduler.Share], _ requests: inout [ActiveRequest<Runner.Cache>], _ account: StepAccount
     ) {
         planner.observe(account)
-        let plain = planner.plainSeconds(sequences: account.rounds.count)
+        let plain = planner.plainSecondsOfStep
         for round in account.rounds {
             requests[round.request].statistics.add(round, account, plainSeconds: plain)
         }

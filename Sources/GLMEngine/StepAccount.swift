@@ -10,6 +10,8 @@ struct StepAccount {
         var accepted: Int
         /// What an automatic choice learns from.
         var outcome: DraftLengthChooser.Outcome
+        /// The deepest draft that the request leaves to it; nil where its depth is fixed.
+        var maximum: Int?
         var emitted: Int
     }
 
@@ -21,11 +23,17 @@ struct StepAccount {
 
     init(draftTime: Duration) { self.draftTime = draftTime }
 
-    mutating func enter(_ tree: DraftTree, accepted: Int, emitted: Int, request: Int) {
+    /// - Parameters:
+    ///   - isLast: whether the request ended with it.
+    ///   - maximum: the deepest draft of an automatic request.
+    mutating func enter(
+        _ tree: DraftTree, accepted: Int, emitted: Int, isLast: Bool, request: Int, maximum: Int?
+    ) {
+        let outcome = DraftLengthChooser.Outcome(tree, accepted: accepted, isLast: isLast)
         rounds.append(
             Round(
-                request: request, depth: tree.depth, accepted: accepted,
-                outcome: DraftLengthChooser.Outcome(tree, accepted: accepted), emitted: emitted))
+                request: request, depth: tree.depth, accepted: accepted, outcome: outcome, maximum: maximum,
+                emitted: emitted))
     }
 }
 

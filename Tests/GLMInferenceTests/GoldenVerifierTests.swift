@@ -38,7 +38,7 @@ import Testing
     @Test(arguments: [
         "fp8.gemm.act_q", "fp8.gemm.act_scale", "fp8.gemm.output", "fp8.gemm.weight_dequant_tail",
         "fp8.w8a8.hidden", "fp8.w8a8.logits", "fp8.w8a8.selected", "fp8.w8a8.experts",
-        "spec.draft_logits", "spec.tokens", "mtp.logits",
+        "spec.draft_logits", "spec.rounds", "spec.tokens", "mtp.logits", "mtp.selected",
     ])
     func noticesOneChangedBit(quantity: String) throws {
         let name = quantity.hasPrefix("fp8") ? "fp8-edge" : "tiny"

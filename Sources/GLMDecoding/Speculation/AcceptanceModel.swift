@@ -1,45 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#else
-    import Darwin
-#endif
-
-/// How likely a drafted token stands: a logistic curve over the margin between its logit and the next best.
-package struct AcceptanceCurve: Sendable, Equatable {
-    /// Of a constant, of the margin in deviations from the mean, and of standing behind another draft.
-    var weights: [Double]
-    var mean: Double
-    var deviation: Double
-
-    package init(weights: [Double], mean: Double, deviation: Double) {
-        precondition(weights.count == 3, "\(weights.count) weights")
-        self.weights = weights
-        self.mean = mean
-        self.deviation = deviation
-    }
-
-    /// The same for every margin.
-    package init(constant probability: Double) {
-        self.init(weights: [log(probability / (1 - probability)), 0, 0], mean: 0, deviation: 1)
-    }
-
-    /// - Parameter place: drafts before it in the round.
-    func probability(margin: Float, place: Int) -> Double {
-        probability(of: features(margin: margin, place: place))
-    }
-
-    fileprivate func probability(of features: [Double]) -> Double {
-        1 / (1 + exp(-(weights[0] + weights[1] * features[1] + weights[2] * features[2])))
-    }
-
-    fileprivate func features(margin: Float, place: Int) -> [Double] {
-        [1, max(-4, min(4, (Double(margin) - mean) / deviation)), place > 0 ? 1 : 0]
-    }
-}
-
-/// Learns the curve from the latest drafts that were verified.
+/// Learns from the latest drafts how likely others stand.
 struct AcceptanceModel: Sendable {
     private struct Draft: Sendable {
         let margin: Float
@@ -50,39 +9,39 @@ struct AcceptanceModel: Sendable {
     private(set) var curve = AcceptanceCurve(constant: AcceptanceModel.expected)
     /// Margins of all drafts, of those too that were not worth verifying.
     private(set) var margins: [Float] = []
+    /// Drafts that became of anything: up to the first of a round that fell.
     private var drafts: [Draft] = []
+    private var isStale = false
 
     /// What a draft's acceptance is taken for before any was seen, and how many drafts that is as good as.
     private static let expected = 0.75
-    private static let trust = 12.0
+    private static let trust = 6.0
     /// Drafts that are remembered.
     private static let most = 256
-    private static let mostMargins = 64
     /// One over the variance that the weights of margin and place are expected to have.
     private static let stiffness = 0.25
-
-    /// Drafts that the curve rests on.
-    var count: Int { drafts.count }
 
     /// Enters what a round drafted for a sequence.
     ///
     /// - Parameters:
-    ///   - margins: of its drafts, and perhaps of one more; zeros where the drafter tells none.
-    ///   - verified: drafts that the trunk saw.
+    ///   - margins: of its drafts, and perhaps of one more; none where the drafter tells none.
+    ///   - judged: drafts of which it is known whether they stand.
     ///   - accepted: drafts that stood.
-    mutating func observe(margins: [Float], verified: Int, accepted: Int) {
-        for place in 0..<min(verified, accepted + 1) {
-            drafts.append(Draft(margin: margins[place], place: place, stood: place < accepted))
+    mutating func observe(margins: [Float], judged: Int, accepted: Int) {
+        for place in 0..<judged {
+            let margin = place < margins.count ? margins[place] : 0
+            drafts.append(Draft(margin: margin, place: place, stood: place < accepted))
         }
         self.margins += margins
         if drafts.count > Self.most { drafts.removeFirst(drafts.count - Self.most) }
-        let excess = self.margins.count - Self.mostMargins
-        if excess > 0 { self.margins.removeFirst(excess) }
+        if self.margins.count > Self.most { self.margins.removeFirst(self.margins.count - Self.most) }
+        isStale = isStale || judged > 0
     }
 
     /// Fits the curve to what is remembered: a few steps of Newton's method from where it was.
     mutating func fit() {
-        guard !drafts.isEmpty else { return }
+        guard isStale else { return }
+        isStale = false
         let count = Double(drafts.count)
         curve.mean = drafts.reduce(0) { $0 + Double($1.margin) } / count
         let variance = drafts.reduce(0) { sum, draft in
@@ -90,41 +49,54 @@ struct AcceptanceModel: Sendable {
             return sum + distance * distance / count
         }
         curve.deviation = variance > 0 ? variance.squareRoot() : 1
-        let rows = drafts.map { (x: curve.features(margin: $0.margin, place: $0.place), stood: $0.stood) }
         let trust = max(2, Self.trust - count / 8)
         for _ in 0..<3 {
+            var slope = Slope(curve, stiffness: [0, Self.stiffness, Self.stiffness])
             // What is expected counts as so many drafts of a mean margin.
-            var gradient = [0.0, -Self.stiffness * curve.weights[1], -Self.stiffness * curve.weights[2]]
-            var curvature = [[0.0, 0, 0], [0, Self.stiffness, 0], [0, 0, Self.stiffness]]
-            func add(_ x: [Double], _ share: Double, times: Double) {
-                let p = curve.probability(of: x)
-                for i in 0..<3 {
-                    gradient[i] += times * (share - p) * x[i]
-                    for j in 0..<3 { curvature[i][j] += times * p * (1 - p) * x[i] * x[j] }
-                }
+            slope.add([1, 0, 0], share: Self.expected, times: trust)
+            for draft in drafts {
+                slope.add(
+                    curve.features(margin: draft.margin, place: draft.place), share: draft.stood ? 1 : 0,
+                    times: 1)
             }
-            add([1, 0, 0], Self.expected, times: trust)
-            for row in rows { add(row.x, row.stood ? 1 : 0, times: 1) }
-            let step = AcceptanceModel.solve(curvature, gradient)
             // A long step would leave what the curvature tells.
-            for i in 0..<3 { curve.weights[i] += max(-2, min(2, step[i])) }
+            curve.weights += slope.step.clamped(
+                lowerBound: -SIMD3(repeating: 2), upperBound: SIMD3(repeating: 2))
         }
     }
 
-    /// Gauss elimination; the matrix is positive definite.
-    private static func solve(_ matrix: [[Double]], _ right: [Double]) -> [Double] {
-        var (a, b) = (matrix, right)
-        for pivot in 0..<b.count {
-            for row in (pivot + 1)..<max(pivot + 1, b.count) {
-                let factor = a[row][pivot] / max(a[pivot][pivot], 1e-9)
-                for column in pivot..<b.count { a[row][column] -= factor * a[pivot][column] }
-                b[row] -= factor * b[pivot]
-            }
+    /// Gradient and curvature of the logarithm of the likelihood.
+    private struct Slope {
+        private let curve: AcceptanceCurve
+        private var gradient: SIMD3<Double>
+        private var rows: (SIMD3<Double>, SIMD3<Double>, SIMD3<Double>)
+
+        init(_ curve: AcceptanceCurve, stiffness: SIMD3<Double>) {
+            self.curve = curve
+            gradient = -stiffness * curve.weights
+            rows = ([stiffness.x, 0, 0], [0, stiffness.y, 0], [0, 0, stiffness.z])
         }
-        for row in (0..<b.count).reversed() {
-            let known = ((row + 1)..<max(row + 1, b.count)).reduce(0) { $0 + a[row][$1] * b[$1] }
-            b[row] = (b[row] - known) / max(a[row][row], 1e-9)
+
+        mutating func add(_ x: SIMD3<Double>, share: Double, times: Double) {
+            let p = curve.probability(of: x)
+            gradient += times * (share - p) * x
+            let weight = times * p * (1 - p)
+            rows.0 += weight * x.x * x
+            rows.1 += weight * x.y * x
+            rows.2 += weight * x.z * x
         }
-        return b
+
+        /// Newton's step: the curvature's inverse times the gradient, by Cramer's rule.
+        var step: SIMD3<Double> {
+            let (a, b, c) = rows
+            let across = (Slope.cross(b, c), Slope.cross(c, a), Slope.cross(a, b))
+            let determinant = (a * across.0).sum()
+            guard determinant > 1e-12 else { return .zero }
+            return (gradient.x * across.0 + gradient.y * across.1 + gradient.z * across.2) / determinant
+        }
+
+        private static func cross(_ u: SIMD3<Double>, _ v: SIMD3<Double>) -> SIMD3<Double> {
+            [u.y * v.z - u.z * v.y, u.z * v.x - u.x * v.z, u.x * v.y - u.y * v.x]
+        }
     }
 }

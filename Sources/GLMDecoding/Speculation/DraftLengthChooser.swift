@@ -12,11 +12,15 @@ package struct DraftLengthChooser: Sendable {
         package var verified: Int
         /// Drafts that stood.
         package var accepted: Int
+        /// Drafts of which it is known whether they stand: up to the first that fell, or the answer's end.
+        package var judged: Int
         /// Of the drafts, where the drafter tells them.
         package var margins: [Float]
 
-        package init(_ tree: DraftTree, accepted: Int) {
+        /// - Parameter isLast: whether the answer ended with the drafts that stood.
+        package init(_ tree: DraftTree, accepted: Int, isLast: Bool = false) {
             (passes, verified, self.accepted) = (tree.passes, tree.tokens.count, accepted)
+            judged = isLast ? accepted : min(tree.tokens.count, accepted + 1)
             margins = tree.margins
         }
     }
@@ -24,7 +28,7 @@ package struct DraftLengthChooser: Sendable {
     private let maximum: Int
     private var times: RoundTimes
     private var acceptance = AcceptanceModel()
-    /// The best rate so far, tokens of a sequence a unit of expected cost.
+    /// About the best rate there is, tokens of a sequence a unit of expected cost.
     private var rate: Double
     /// Depths to be tried before any weighing.
     private var trials: [Int]
@@ -36,15 +40,20 @@ package struct DraftLengthChooser: Sendable {
     private var probes = 0
     /// Drafts that rounds verify, about.
     private var usual = 0.0
+    /// The drafter's passes so far.
+    private var passes = 0
+    /// Whether the last round drafted, so that few rows are new to the drafter.
+    private var hasDrafted = true
 
-    /// Rounds between two probes, at least and at most.
+    /// Rounds between two probes, while drafting and at first; of plain decoding at most.
     private static let shortestDistance = 24
     private static let longestDistance = 384
-    /// Plain decoding that loses no more than this by drafting, in tokens a round, tries it more often.
+    /// Plain decoding that loses no more than this by drafting, in tokens a round, tries it more often, if any draft seems
+    /// worth a row.
     private static let closeness = 0.05
     /// A change between plain decoding and drafting must promise more tokens a round than this.
     private static let margin = 0.01
-    /// What drafting is given beyond that before any draft was seen; less with every dozen.
+    /// What drafting is given beyond that before any draft was seen; less with every dozen passes.
     private static let hope = 0.15
 
     /// - Parameter costs: of rounds up to the deepest draft.
@@ -52,8 +61,13 @@ package struct DraftLengthChooser: Sendable {
         maximum = costs.verify.count - 1
         times = RoundTimes(expected: costs)
         rate = 1 / costs.verify[0]
-        let first = min(2, maximum)
-        trials = [first, first, first, 0]
+        trials = [1, 1, 0]
+    }
+
+    /// One for other numbers of sequences, which knows what `other` learnt of drafts.
+    package init(expecting costs: RoundCosts, knowing other: DraftLengthChooser) {
+        self.init(expecting: costs)
+        (acceptance, passes, trials) = (other.acceptance, other.passes, [0])
     }
 
     /// The next round's drafts; of no steps for a plain one.
@@ -63,7 +77,7 @@ package struct DraftLengthChooser: Sendable {
         acceptance.fit()
         let plan = DraftPlan(steps: maximum, acceptance: acceptance, times: times, rate: rate)
         rate = max(plan.rate, 0.5 / times.verify(0))
-        let hope = Self.hope / (1 + Double(acceptance.count) / 12)
+        let hope = Self.hope / (1 + Double(passes) / 12)
         if isPlain != (plan.worth + hope < (isPlain ? Self.margin : -Self.margin)) {
             isPlain.toggle()
             trials = []
@@ -72,21 +86,23 @@ package struct DraftLengthChooser: Sendable {
         }
         if let trial = trials.popLast() { return .chain(trial, policy: .everything(trial)) }
         untilProbe -= 1
-        if untilProbe <= 0 { return probe(isClose: plan.worth > -Self.closeness) }
+        if untilProbe <= 0 { return probe(isClose: plan.includesAny && plan.worth > -Self.closeness) }
         return isPlain ? .chain(0) : .chain(maximum, policy: plan.policy)
     }
 
-    /// Enters a round: what it drafted for each of its sequences, and what its passes took.
+    /// Enters a round: what it drafted for each of its sequences, and what its passes took, or 0 where others took part.
     package mutating func observe(_ outcomes: [Outcome], draftSeconds: Double, verifySeconds: Double) {
         guard !outcomes.isEmpty, outcomes.allSatisfy({ $0.verified <= maximum }) else { return }
         let count = Double(outcomes.count)
         usual += 0.1 * (outcomes.reduce(0) { $0 + Double($1.verified) } / count - usual)
-        times.enterDrafts(outcomes.reduce(0) { $0 + Double($1.passes) } / count, seconds: draftSeconds)
+        let drafted = outcomes.reduce(0) { $0 + $1.passes }
+        passes += drafted
+        // Behind plain steps the first pass takes the rows of all of them too.
+        if hasDrafted { times.enterDrafts(Double(drafted) / count, seconds: draftSeconds) }
+        hasDrafted = drafted > 0
         times.enterVerify(outcomes.reduce(0) { $0 + Double($1.verified) } / count, seconds: verifySeconds)
         for outcome in outcomes {
-            let margins =
-                outcome.margins.isEmpty ? [Float](repeating: 0, count: outcome.verified) : outcome.margins
-            acceptance.observe(margins: margins, verified: outcome.verified, accepted: outcome.accepted)
+            acceptance.observe(margins: outcome.margins, judged: outcome.judged, accepted: outcome.accepted)
         }
         // A try that went well is continued, so that a text that became predictable is noticed.
         let wentWell = outcomes.allSatisfy { $0.verified > 0 && $0.accepted == $0.verified }

@@ -6,25 +6,11 @@
     import Darwin
 #endif
 
-/// What is expected of rounds before any was measured; only the ratios count.
-package struct RoundCosts: Sendable, Equatable {
-    /// Of the trunk's pass over the last token and 0, 1, … drafts of each sequence.
-    package let verify: [Double]
-    /// Of one pass of the drafter.
-    package let draft: Double
-
-    package init(verify: [Double], draft: Double) {
-        precondition(verify.count >= 2, "costs of \(verify.count) depths")
-        self.verify = verify
-        self.draft = draft
-    }
-}
-
 /// How long passes take, in the unit of costs that were expected.
 ///
 /// log seconds = log expected cost + pace + excess + noise. The pace is the machine's and wanders. The excess of a pass of
 /// the drafter is one number, that of the trunk's pass over s drafts the sum of what the first, second, … draft cost
-/// beyond expectation; they stay nearly. Whether a late pass says that the machine is slow or that its kind is, is told by
+/// beyond expectation; they change slowly. Whether a late pass says that the machine is slow or that its kind is, is told by
 /// what is known of either so far: a Kalman filter. Depths that never ran inherit what shallower ones showed.
 struct RoundTimes: Sendable {
     private let expected: RoundCosts
@@ -38,7 +24,7 @@ struct RoundTimes: Sendable {
     private static let excessStep = 0.01
     private static let noise = 0.07
     private static let firstExcess = 0.1
-    /// No pass surprises by more: one that the machine interrupted tells little.
+    /// No pass surprises by more, and no mean follows by more: one that the machine interrupted tells little.
     private static let mostSurprise = 0.3
 
     init(expected: RoundCosts) {
@@ -87,13 +73,16 @@ struct RoundTimes: Sendable {
         isEmpty = false
         for place in means.indices {
             let step = place == 0 ? Self.paceStep : Self.excessStep
-            covariances[place][place] += step * step
+            // What never runs does not become less known than it was at first.
+            let isKnown = covariances[place][place] < Self.firstExcess * Self.firstExcess
+            if place == 0 || isKnown { covariances[place][place] += step * step }
         }
         let shared = covariances.map(sum)
         let variance = sum(shared) + Self.noise * Self.noise
-        let surprise = max(-Self.mostSurprise, min(Self.mostSurprise, measured - sum(means)))
+        func limited(_ change: Double) -> Double { max(-Self.mostSurprise, min(Self.mostSurprise, change)) }
+        let surprise = limited(measured - sum(means))
         for row in means.indices {
-            means[row] += shared[row] / variance * surprise
+            means[row] += limited(shared[row] / variance * surprise)
             for column in means.indices {
                 covariances[row][column] -= shared[row] * shared[column] / variance
             }

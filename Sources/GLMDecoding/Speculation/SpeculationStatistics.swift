@@ -5,7 +5,7 @@
 public struct SpeculationStatistics: Sendable, Equatable {
     /// Rounds that accepted 0, 1, 2, … drafted tokens.
     public private(set) var acceptedCounts: [Int] = []
-    /// Rounds that drafted as deep as the first, second, … position.
+    /// Rounds that verified as deep as the first, second, … position.
     public private(set) var draftedAt: [Int] = []
     /// Rounds that accepted the drafted token at the first, second, … position.
     public private(set) var acceptedAt: [Int] = []
@@ -25,7 +25,7 @@ public struct SpeculationStatistics: Sendable, Equatable {
     /// Nothing yet.
     public init() {}
 
-    /// Rounds that drafted anything.
+    /// Rounds that verified anything.
     public var rounds: Int { acceptedCounts.reduce(0, +) }
 
     /// Drafted tokens accepted a round.
@@ -41,7 +41,7 @@ public struct SpeculationStatistics: Sendable, Equatable {
         zip(acceptedAt, draftedAt).map { Double($0) / Double(max(1, $1)) }
     }
 
-    /// Rounds that drafted 1, 2, … tokens deep.
+    /// Rounds that verified 1, 2, … tokens deep.
     public var depthCounts: [Int] {
         draftedAt.indices.map { draftedAt[$0] - ($0 + 1 < draftedAt.count ? draftedAt[$0 + 1] : 0) }
     }

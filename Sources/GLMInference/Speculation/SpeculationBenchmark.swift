@@ -75,13 +75,13 @@ package struct SpeculationBenchmark {
     package func run(
         _ candidates: [Candidate], groups: [[[Int32]]], tokens: Int, slice: Int = 8
     ) -> [Result] {
-        var runners = candidates.map { candidate in
-            var chooser: DraftLengthChooser?
-            if case .automatic(let maximum) = candidate {
-                let costs = drafter.expectedCosts(upTo: maximum, sequences: groups.first?.count ?? 1)
-                chooser = DraftLengthChooser(expecting: costs)
-            }
-            return Runner(result: Result(candidate: candidate), sequences: [], tokens: [], chooser: chooser)
+        func makeChooser(_ candidate: Candidate) -> DraftLengthChooser? {
+            guard case .automatic(let maximum) = candidate else { return nil }
+            let costs = drafter.expectedCosts(upTo: maximum, sequences: groups.first?.count ?? 1)
+            return DraftLengthChooser(expecting: costs)
+        }
+        var runners = candidates.map {
+            Runner(result: Result(candidate: $0), sequences: [], tokens: [], chooser: makeChooser($0))
         }
         let goals = Array(stride(from: slice, to: tokens, by: slice)) + [tokens]
         var turn = 0
@@ -94,6 +94,10 @@ package struct SpeculationBenchmark {
                 for offset in runners.indices {
                     let index = (offset + turn) % runners.count
                     advance(&runners[index], to: goal, counts: turn > 0)
+                }
+                // What was learnt where nothing counts would be trials saved.
+                if turn == 0 {
+                    for index in runners.indices { runners[index].chooser = makeChooser(candidates[index]) }
                 }
                 turn += 1
             }

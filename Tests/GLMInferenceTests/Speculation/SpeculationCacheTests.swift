@@ -14,6 +14,13 @@ import Testing
     static let shapes =
         (1...5).map { DraftShape.chain($0) }
         + [(2, 2, 5), (3, 2, 6), (3, 3, 8)].map { DraftShape(steps: $0.0, topK: $0.1, rows: $0.2) }
+        + [[0, 0, 0.2], [0.6, 0, 0]].map(withdrawing)
+
+    /// Chains whose third, or first, draft is taken back.
+    static func withdrawing(_ including: [Double]) -> DraftShape {
+        let half = AcceptanceCurve(constant: 0.5)
+        return .chain(3, policy: DraftPolicy(half, continuing: [0, 0, 0], including: including))
+    }
 
     static func pages(_ length: Int) -> Int { (length + CacheLayout.pageTokens - 1) / CacheLayout.pageTokens }
 
@@ -24,15 +31,17 @@ import Testing
         return SpeculativeDecoderTests.contents(cache)
     }
 
-    @Test(arguments: [false, true]) func nothingLeaksOverManyRounds(usesLayer: Bool) throws {
-        let source = try SpeculationModel(.nano)
+    /// The MTP layer of `nano`, of random weights, is hardly ever right; that of `tiny` is.
+    @Test(arguments: [("nano", false, rounds), ("nano", true, rounds), ("tiny", true, 2000)])
+    func nothingLeaksOverManyRounds(name: String, usesLayer: Bool, goal: Int) throws {
+        let source = try SpeculationModel.named(name)
         let prompts = source.prompts(8, salt: 31)
         let plain = prompts.map { SpeculativeDecoderTests.plain(source.model, $0, count: Self.length) }
         let continuations = Dictionary(
             zip(prompts, plain.map(\.tokens)), uniquingKeysWith: { first, _ in first })
         let eagle = try #require(EagleDrafter(source.model))
         var (done, runs, histogram) = (0, 0, [Int](repeating: 0, count: 6))
-        while done < Self.rounds {
+        while done < goal {
             let drafter: any Drafter =
                 usesLayer
                 ? eagle
@@ -43,7 +52,7 @@ import Testing
             var sequences = prompts.map { decoder.begin($0) }
             var tokens = sequences.map { [$0.root] }
             // Until one sequence may run beyond what plain decoding was asked for.
-            while done < Self.rounds, tokens.allSatisfy({ $0.count + 6 <= Self.length }) {
+            while done < goal, tokens.allSatisfy({ $0.count + 6 <= Self.length }) {
                 let shape = Self.shapes[(done / 8 + runs) % Self.shapes.count]
                 for (index, round) in decoder.round(shape, &sequences).rounds.enumerated() {
                     tokens[index] += round.emitted
@@ -66,9 +75,10 @@ import Testing
             }
             runs += 1
         }
-        print("\(done) rounds in \(runs) runs: accepted \(histogram)")
-        #expect(done >= Self.rounds && runs > 10)
+        print("\(name): \(done) rounds in \(runs) runs: accepted \(histogram)")
+        #expect(done >= goal && runs > (name == "nano" ? 10 : 1))
         #expect(usesLayer || histogram.allSatisfy { $0 > done / 100 }, "\(histogram)")
+        #expect(name == "nano" || histogram[1...].reduce(0, +) > done / 100, "\(histogram)")
     }
 
     /// The layer's cache is that of a drafter which saw the whole text as a prompt.

@@ -18,6 +18,7 @@ import Testing
     /// every depth and every drafter once, in turns with a chain and with a tree.
     @Test(arguments: [
         ("nano", 200, false), ("small", 200, true), ("tiny", 60, false), ("shared-odd", 60, false),
+        ("nano-fp8", 60, false),
     ])
     func equalsPlainGreedy(name: String, count: Int, halved: Bool) async throws {
         let source = try SpeculationModel.named(name)
@@ -67,10 +68,44 @@ import Testing
         #expect(runs == (halved ? 5 : 10) * count && accepted.reduce(0, +) > runs)
         // Always wrong, then right ever more often.
         #expect(accepted[1] == 0 && zip(accepted[1...], accepted[2...]).allSatisfy { $0 < $1 }, "\(accepted)")
+        // The MTP layers of the reference's checkpoints are right now and then.
+        #expect(accepted[0] > 0 || !["tiny", "shared-odd"].contains(name))
         // Every depth with every drafter, as chain and as tree, behind short prompts and long ones.
         #expect(cells.count == 100)
         #expect(batches == Set(1...8))
         #expect(met.allSatisfy { halved ? $0.isEachOnce : $0.isEachAsBoth })
+    }
+
+    /// Whatever automatic steps draft, verify and take back.
+    @Test(arguments: ["nano", "tiny", "shared-odd", "nano-fp8"], [nil, 0.5, 0.8, 1] as [Double?])
+    func automaticStepsEqualPlainGreedy(name: String, probability: Double?) async throws {
+        let source = try SpeculationModel.named(name)
+        let prompts = source.prompts(24, salt: 23)
+        let plain = try await answers(prompts.map { greedy($0, tokens: 40) }, source.model).map(\.tokens)
+        var drafter: any Drafter = try #require(EagleDrafter(source.model))
+        if let probability {
+            drafter = MixingDrafter(
+                probability: probability,
+                continuations: Dictionary(zip(prompts, plain), uniquingKeysWith: { first, _ in first }),
+                vocabularySize: source.model.vocabularySize, seed: 3)
+        }
+        // Beside one another, beside other maxima, and beside fixed depths.
+        let steps: [SpeculationParameters.Steps] = [
+            .automatic(maximum: 5), .automatic(maximum: 3), .fixed(2),
+        ]
+        for (batch, kinds) in [(1, 1), (3, 1), (4, 3)] {
+            let outcomes = try await answers(
+                prompts.enumerated().map {
+                    let speculation = SpeculationParameters(steps: steps[$0 % kinds])
+                    return greedy($1, tokens: 40, speculation: speculation)
+                }, source.model, drafter: drafter, batch: batch)
+            #expect(outcomes.map(\.tokens) == plain)
+            let depths = outcomes.reduce(into: [Int](repeating: 0, count: 5)) { sum, outcome in
+                for (place, count) in outcome.statistics.depthCounts.enumerated() { sum[place] += count }
+            }
+            print("\(name), auto, right with \(probability ?? .nan), batch \(batch): depths \(depths)")
+            #expect(depths.contains { $0 > 0 })
+        }
     }
 
     /// What a prompt has met.

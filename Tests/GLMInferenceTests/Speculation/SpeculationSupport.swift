@@ -37,8 +37,11 @@ final class SpeculationModel: Sendable {
         model = try SpeculativeDecoderTests.load(name)
     }
 
-    /// A preset or one of the reference's checkpoints.
+    /// A preset, with `-fp8` behind it in FP8, or one of the reference's checkpoints.
     static func named(_ name: String) throws -> SpeculationModel {
+        if name.hasSuffix("-fp8"), let preset = Preset(rawValue: String(name.dropLast(4))) {
+            return try SpeculationModel(preset, format: .float8)
+        }
         if let preset = Preset(rawValue: name) { return try SpeculationModel(preset) }
         return try SpeculationModel(golden: name)
     }

@@ -65,6 +65,24 @@ import Testing
         }
     }
 
+    /// Negative control: a row that sees its uncle instead of its parent, at the same depth, gets other bits.
+    @Test func aRowThatSeesAnotherPathShows() throws {
+        let model = try SpeculationModel.named("tiny").model
+        let prompt = SpeculativeDecoderTests.prompt(20, salt: 3, vocabulary: model.vocabularySize)
+        var filled = [model.makeCache()]
+        _ = model.forward([SequenceStep(tokens: prompt, logitRows: 0)], caches: &filled)
+        func bits(parent: Int) -> [UInt32] {
+            var tree = DraftTree()
+            for token in [7, 9] as [Int32] { tree.append(token, parent: nil) }
+            tree.append(11, parent: parent)
+            var caches = filled
+            let output = model.forward([tree.step(root: 5, length: 20)], caches: &caches)
+            return output.logits.row(3).map(\.bitPattern)
+        }
+        #expect(bits(parent: 0) != bits(parent: 1))
+        #expect(bits(parent: 0) == bits(parent: 0))
+    }
+
     /// Compacting moves rows only in pages of its own.
     @Test func compactingLeavesCopiesAlone() throws {
         let model = try SpeculationModel(.nano).model
