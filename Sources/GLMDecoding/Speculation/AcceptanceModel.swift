@@ -11,7 +11,10 @@ struct AcceptanceModel: Sendable {
     private(set) var margins: [Float] = []
     /// Drafts that became of anything: up to the first of a round that fell.
     private var drafts: [Draft] = []
-    private var isStale = false
+    /// Drafts that are newer than the curve.
+    private(set) var news = 0
+    /// Drafts that the curve could rest on.
+    var count: Int { drafts.count }
 
     /// What a draft's acceptance is taken for before any was seen, and how many drafts that is as good as.
     private static let expected = 0.75
@@ -35,13 +38,13 @@ struct AcceptanceModel: Sendable {
         self.margins += margins
         if drafts.count > Self.most { drafts.removeFirst(drafts.count - Self.most) }
         if self.margins.count > Self.most { self.margins.removeFirst(self.margins.count - Self.most) }
-        isStale = isStale || judged > 0
+        news += judged
     }
 
     /// Fits the curve to what is remembered: a few steps of Newton's method from where it was.
     mutating func fit() {
-        guard isStale else { return }
-        isStale = false
+        guard news > 0 else { return }
+        news = 0
         let count = Double(drafts.count)
         curve.mean = drafts.reduce(0) { $0 + Double($1.margin) } / count
         let variance = drafts.reduce(0) { sum, draft in

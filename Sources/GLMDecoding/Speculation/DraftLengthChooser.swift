@@ -30,6 +30,8 @@ package struct DraftLengthChooser: Sendable {
     private var acceptance = AcceptanceModel()
     /// About the best rate there is, tokens of a sequence a unit of expected cost.
     private var rate: Double
+    private var plan: DraftPlan?
+    private var roundsOfPlan = 0
     /// Depths to be tried before any weighing.
     private var trials: [Int]
     private var isPlain = false
@@ -74,9 +76,7 @@ package struct DraftLengthChooser: Sendable {
     package mutating func choose() -> DraftShape {
         if !isWeighing, let trial = trials.popLast() { return .chain(trial, policy: .everything(trial)) }
         isWeighing = true
-        acceptance.fit()
-        let plan = DraftPlan(steps: maximum, acceptance: acceptance, times: times, rate: rate)
-        rate = max(plan.rate, 0.5 / times.verify(0))
+        let plan = currentPlan()
         let hope = Self.hope / (1 + Double(passes) / 12)
         if isPlain != (plan.worth + hope < (isPlain ? Self.margin : -Self.margin)) {
             isPlain.toggle()
@@ -88,6 +88,18 @@ package struct DraftLengthChooser: Sendable {
         untilProbe -= 1
         if untilProbe <= 0 { return probe(isClose: plan.includesAny && plan.worth > -Self.closeness) }
         return isPlain ? .chain(0) : .chain(maximum, policy: plan.policy)
+    }
+
+    /// The plan, made anew when a sixteenth of what is known of drafts is new, or after sixteen rounds: it takes as long as a
+    /// token of a small model.
+    private mutating func currentPlan() -> DraftPlan {
+        roundsOfPlan += 1
+        if let plan, 16 * acceptance.news < acceptance.count, roundsOfPlan < 16 { return plan }
+        acceptance.fit()
+        let plan = DraftPlan(steps: maximum, acceptance: acceptance, times: times, rate: rate)
+        rate = max(plan.rate, 0.5 / times.verify(0))
+        (self.plan, roundsOfPlan) = (plan, 0)
+        return plan
     }
 
     /// Enters a round: what it drafted for each of its sequences, and what its passes took, or 0 where others took part.
