@@ -9,7 +9,7 @@ struct AcceptanceModel: Sendable {
     private(set) var curve = AcceptanceCurve(constant: AcceptanceModel.expected)
     /// Margins of all drafts, of those too that were not worth verifying.
     private(set) var margins: [Float] = []
-    /// Drafts that became of anything: up to the first of a round that fell.
+    /// Drafts of which it is known whether they stood.
     private var drafts: [Draft] = []
     /// Drafts that are newer than the curve.
     private(set) var news = 0
