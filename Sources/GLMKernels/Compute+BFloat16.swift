@@ -29,10 +29,8 @@ extension Compute {
     private func matrixProduct(_ groups: [ProductGroup]) {
         preparedProduct(
             groups, unit: 32, tileWidth: MatrixTokens.tileWidth,
-            floats: { MatrixTokens.floats(tokens: $0.tokens, columns: $0.weight.columns, isExact: false) },
-            inputs: {
-                MatrixTokens(base: $0, tokens: $1.tokens, columns: $1.weight.columns, isExact: false)
-            },
+            floats: { $0.codeShape(isExact: false).floats },
+            inputs: { MatrixTokens(base: $0, shape: $1.codeShape(isExact: false)) },
             make: { group, tokens, tile in
                 kernels.pack(group.x, stride: group.xStride, tile: tile, into: tokens)
             },

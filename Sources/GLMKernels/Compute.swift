@@ -42,9 +42,6 @@ public final class Compute: Sendable {
 
     /// Takes the products of several tokens, when given: results then depend on the batch.
     public let blas: OpenBLAS?
-    /// Whether matrix registers take the products of BF16 weights in Float32 too, in an order of their own; in BF16 they do
-    /// wherever they are.
-    public let usesMatrices: Bool
     /// Receives the work of every product, when given.
     public let profile: Profile?
 
@@ -52,16 +49,13 @@ public final class Compute: Sendable {
     public let arithmetic: ProductArithmetic
 
     /// Loops of one level on the threads of one pool.
-    /// - Precondition: matrix registers are used at the level `amx` alone.
     public init(
-        kernels: Kernels, pool: ThreadPool, blas: OpenBLAS? = nil, usesMatrices: Bool = false,
+        kernels: Kernels, pool: ThreadPool, blas: OpenBLAS? = nil,
         profile: Profile? = nil, arithmetic: ProductArithmetic = .float32
     ) {
-        precondition(!usesMatrices || kernels.multipliesMatrices, "no matrix registers at this level")
         self.kernels = kernels
         self.pool = pool
         self.blas = blas
-        self.usesMatrices = usesMatrices
         self.profile = profile
         self.arithmetic = arithmetic
     }
@@ -87,7 +81,7 @@ public final class Compute: Sendable {
     }
 
     private func multiply(_ groups: [ProductGroup]) {
-        let plan = PackPlan(groups, usesMatrices: usesMatrices)
+        let plan = PackPlan(groups, usesMatrices: kernels.multipliesMatrices)
         if plan.floats > PackPlan.limit, let (first, second) = PackPlan.halves(groups) {
             multiply(first)
             multiply(second)
@@ -112,7 +106,8 @@ public final class Compute: Sendable {
 
     private func run(_ groups: [ProductGroup], _ plan: PackPlan, _ memory: PackBuffer?) {
         let packed = PackedGroups(plan, memory)
-        cut(groups, extent: { $0.rows }, unit: { plan.forms[$0].unit }) { index, rows, scratch, next in
+        let unit = { plan.forms[$0].unit(tokens: groups[$0].tokens) }
+        cut(groups, extent: { $0.rows }, unit: unit) { index, rows, scratch, next in
             let group = groups[index]
             let next = next.map { groups[$0].weight.base }
             if let tokens = packed.tokens(index, groups) {

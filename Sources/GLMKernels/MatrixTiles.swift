@@ -5,7 +5,7 @@ import CVector
 /// `rows`, `tokens` and `parts` are literals at every use; the first two count tiles of 16.
 @inline(__always)
 private func matrixProduct(_ job: matrix_product, rows: Int32, tokens: Int32, parts: Int32) {
-    let pairBytes = job.tile_tokens &* 4
+    let pairBytes = job.pair_bytes
     let groupBytes = pairBytes &* 16 &* Int(parts)
     var w = job.weights, first = job.first, second = job.second, ahead = job.ahead
     matrix_zero(rows, tokens)
@@ -36,7 +36,7 @@ private func matrixProduct(_ job: matrix_product, rows: Int32, tokens: Int32, pa
 
 /// Asks for what belongs to one group, and goes on to the next.
 @inline(__always)
-private func request(_ ahead: inout matrix_request) {
+func request(_ ahead: inout matrix_request) {
     guard let from = ahead.from else { return }
     var stretch = from
     var count = ahead.count
@@ -106,120 +106,6 @@ func matrix_product_exact_2x2_tiles(_ job: UnsafePointer<matrix_product>) {
     matrixProduct(job.pointee, rows: 2, tokens: 2, parts: 3)
 }
 
-@c @implementation
-func matrix_decode_tiles(
-    _ weights: UnsafeRawPointer, _ count: Int, _ scales: UnsafeRawPointer?, _ block: Int, _ phase: Int,
-    _ codes: UnsafeMutableRawPointer
-) {
-    var cursor = ScaleCursor(scales, block: block, phase: phase)
-    var to = codes
-    var k = 0
-    while k < count {
-        let scale = cursor.scale
-        let end = cursor.end(k, count)
-        while k < end {
-            var w: FourVectors = (f32x16_all(0), f32x16_all(0), f32x16_all(0), f32x16_all(0))
-            f32x16_load_64_fp8(weights + k, &w)
-            prefetch_near(weights + (k &+ 4096))
-            var low = f32x16_multiply(w.0, scale), high = f32x16_multiply(w.1, scale)
-            matrix_codes(to, &low, &high)
-            low = f32x16_multiply(w.2, scale)
-            high = f32x16_multiply(w.3, scale)
-            matrix_codes(to + 64, &low, &high)
-            to += 128
-            k &+= 64
-        }
-    }
-}
-
-/// A group of 32 columns of one token, or as many as are `left`, and what its codes leave of it.
-private struct TokenGroup {
-    var low, high: f32x16
-
-    @inline(__always)
-    init(_ x: UnsafePointer<Float>, _ left: Int) {
-        low = left >= 16 ? f32x16_load(x) : f32x16_load_first(x, left)
-        high =
-            left >= 32
-            ? f32x16_load(x + 16) : left > 16 ? f32x16_load_first(x + 16, left &- 16) : f32x16_all(0)
-    }
-
-    @inline(__always)
-    var rounded: i32x16 { bf16x32_round(low, high) }
-
-    /// The codes of the leading bits, which are taken away.
-    @inline(__always)
-    mutating func cut() -> i32x16 {
-        let codes = bf16x32_cut(low, high)
-        low = f32x16_subtract(low, f32x16_cut_bf16(low))
-        high = f32x16_subtract(high, f32x16_cut_bf16(high))
-        return codes
-    }
-}
-
-/// `parts` is a literal at every use. A token that is alone has no room beside it.
-@inline(__always)
-private func pack(
-    _ x: UnsafePointer<Float>, _ stride: Int, _ tokens: Int, _ isAlone: Bool, _ count: Int,
-    _ packed: UnsafeMutableRawPointer, parts: Int
-) {
-    let partBytes = isAlone ? 64 : 1024
-    var to = packed
-    var k = 0
-    while k < count {
-        // Token by token, then pair by pair. What lies beyond the tokens is multiplied, but never read.
-        var token = 0
-        while token < tokens {
-            var group = TokenGroup(x + (token &* stride &+ k), count &- k)
-            let line = to + token &* 64
-            i32x16_store(line, parts == 1 ? group.rounded : group.cut())
-            if parts == 3 {
-                i32x16_store(line + partBytes, group.cut())
-                i32x16_store(line + 2 &* partBytes, group.cut())
-            }
-            token &+= 1
-        }
-        var part = 0
-        while part < parts {
-            if !isAlone { transpose_16x16(to) }
-            to += partBytes
-            part &+= 1
-        }
-        k &+= 32
-    }
-}
-
-@c @implementation
-func matrix_pack_tiles(
-    _ x: UnsafePointer<Float>, _ stride: Int, _ tokens: Int, _ alone: Int, _ count: Int,
-    _ packed: UnsafeMutableRawPointer
-) { pack(x, stride, tokens, alone != 0, count, packed, parts: 1) }
-@c @implementation
-func matrix_pack_exact_tiles(
-    _ x: UnsafePointer<Float>, _ stride: Int, _ tokens: Int, _ alone: Int, _ count: Int,
-    _ packed: UnsafeMutableRawPointer
-) { pack(x, stride, tokens, alone != 0, count, packed, parts: 3) }
-
-@c @implementation
-func matrix_gather_tiles(
-    _ weights: UnsafeRawPointer, _ rowBytes: Int, _ rows: Int, _ count: Int, _ packed: UnsafeMutableRawPointer
-) {
-    var to = packed
-    var k = 0
-    while k < count {
-        let left = count &- k
-        var from = weights + k &* 2
-        var row = 0
-        while row < rows {
-            i32x16_store(to, left >= 32 ? i32x16_load(from) : i32x16_load_first_halves(from, left))
-            from += rowBytes
-            to += 64
-            row &+= 1
-        }
-        k &+= 32
-    }
-}
-
 // The thunks are called from this file alone: they take in the loops of their own file only.
 extension Kernels {
     @inline(never)
@@ -241,30 +127,4 @@ extension Kernels {
 
     @inline(never)
     func releaseMatrices() { matrix_release_amx() }
-
-    /// One row of FP8 weights, whole lines of them, as BF16 codes.
-    @inline(never)
-    func decodeLines(
-        _ weights: UnsafeRawPointer, _ count: Int, scales: UnsafeRawPointer, block: Int, phase: Int,
-        codes: UnsafeMutableRawPointer
-    ) { matrix_decode_amx(weights, count, scales, block, phase, codes) }
-
-    /// Rows of BF16 weights as [group of 32][row][32].
-    @inline(never)
-    func gatherLines(
-        _ weights: UnsafeRawPointer, rowBytes: Int, rows: Int, columns: Int,
-        into packed: UnsafeMutableRawPointer
-    ) { matrix_gather_amx(weights, rowBytes, rows, columns, packed) }
-
-    /// Packs one tile of `x`, whose rows lie `stride` floats apart.
-    @inline(never)
-    func pack(_ x: UnsafePointer<Float>, stride: Int, tile index: Int, into packed: MatrixTokens) {
-        let tile = packed.tile(index), alone = packed.tokens == 1 ? 1 : 0
-        let from = x + tile.lowerBound * stride, to = packed.address(index)
-        if packed.isExact {
-            matrix_pack_exact_amx(from, stride, tile.count, alone, packed.columns, to)
-        } else {
-            matrix_pack_amx(from, stride, tile.count, alone, packed.columns, to)
-        }
-    }
 }

@@ -51,7 +51,7 @@ extension NaiveKernels {
                 var parts: [[Float]] = []
                 for _ in 0..<3 {
                     parts.append(left.map(cut))
-                    left = left.map { $0 - cut($0) }
+                    left = left.map { $0.isInfinite ? 0 : $0 - cut($0) }
                 }
                 y[t * yStride + n] = matrixDot(row, parts)
             }

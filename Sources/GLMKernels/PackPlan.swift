@@ -45,13 +45,13 @@ struct PackPlan: Sendable {
                 continue
             }
             offsets.append(floats)
-            let columns = group.weight.columns, tokens = group.tokens
             if form == .codes {
-                for tile in 0..<MatrixTokens.tiles(tokens) { units.append((index, tile)) }
-                floats += MatrixTokens.floats(tokens: tokens, columns: columns, isExact: true)
+                let shape = group.codeShape(isExact: true)
+                for tile in 0..<shape.tiles { units.append((index, tile)) }
+                floats += shape.floats
             } else {
-                for block in 0..<PackedTokens.blocks(tokens) { units.append((index, block)) }
-                floats += PackedTokens.floats(tokens: tokens, for: group.weight)
+                for block in 0..<PackedTokens.blocks(group.tokens) { units.append((index, block)) }
+                floats += PackedTokens.floats(tokens: group.tokens, for: group.weight)
             }
         }
     }
@@ -71,6 +71,11 @@ struct PackPlan: Sendable {
 }
 
 extension ProductGroup {
+    /// How its tokens lie for matrix registers.
+    func codeShape(isExact: Bool) -> MatrixTokens.Shape {
+        MatrixTokens.Shape(tokens: tokens, columns: weight.columns, isExact: isExact)
+    }
+
     /// Whether both read the same rows of activations in the same order.
     fileprivate func hasTokens(of other: ProductGroup) -> Bool {
         x == other.x && tokens == other.tokens && xStride == other.xStride
@@ -99,8 +104,7 @@ struct PackedGroups: Sendable {
     func matrixTokens(_ index: Int, _ groups: [ProductGroup]) -> MatrixTokens? {
         guard plan.forms[index] == .codes, let base = base(index) else { return nil }
         return MatrixTokens(
-            base: UnsafeMutableRawPointer(base), tokens: groups[index].tokens,
-            columns: groups[index].weight.columns, isExact: true)
+            base: UnsafeMutableRawPointer(base), shape: groups[index].codeShape(isExact: true))
     }
 
     private func base(_ index: Int) -> UnsafeMutablePointer<Float>? {

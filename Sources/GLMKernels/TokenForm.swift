@@ -9,6 +9,9 @@ enum TokenForm: Sendable {
     /// The same, made anew for each piece: of a single token for a small matrix, which has few pieces.
     case ownCodes
 
+    /// Columns from which on matrix registers multiply exact tokens: what a tile costs before and after its products is shared
+    /// by four groups then.
+    static let matrixColumns = 128
     /// Bytes of a small matrix.
     private static let small = 131_072
 
@@ -17,7 +20,7 @@ enum TokenForm: Sendable {
         let weight = group.weight
         if group.tokens == 0 || weight.columns == 0 || weight.rows == 0 {
             self = .stored
-        } else if usesMatrices && weight.format == .bfloat16 {
+        } else if usesMatrices && weight.format == .bfloat16 && weight.columns >= TokenForm.matrixColumns {
             self =
                 group.tokens == 1 && weight.rows * weight.columns * 2 <= TokenForm.small ? .ownCodes : .codes
         } else {
@@ -26,5 +29,5 @@ enum TokenForm: Sendable {
     }
 
     /// Whole units of rows that pieces have.
-    var unit: Int { self == .codes || self == .ownCodes ? 32 : 4 }
+    func unit(tokens: Int) -> Int { self == .codes || self == .ownCodes ? tokens == 1 ? 16 : 32 : 4 }
 }

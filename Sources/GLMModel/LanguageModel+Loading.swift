@@ -66,7 +66,6 @@ extension LoadOptions {
         if case .threads = devices.transport { share = max(1, threads / devices.layout.tensor) }
         return Compute(
             kernels: .table(instructionSet), pool: ThreadPool(threads: share), blas: try gemm.library(),
-            usesMatrices: gemm == .amx,
             profile: device.rank == 0 ? profile : profile.map { _ in Profile(laps: false) },
             arithmetic: numerics)
     }

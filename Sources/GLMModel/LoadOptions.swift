@@ -46,28 +46,16 @@ public struct LoadOptions: Sendable {
 }
 
 extension LoadOptions {
-    /// The lowest level with the bits of this one in these products: matrix registers serve those of BF16, and those of
-    /// Float32 where they are asked to.
-    package var decidingLevel: InstructionSet {
-        instructionSet.hasMatrices && numerics != .bfloat16 && gemm != .amx ? .avx512 : instructionSet
-    }
-
     /// Refuses products that this checkpoint, this machine or the other options cannot have.
     ///
     /// - Throws: `usage` for `w8a8` without block scales, or with blocks that are not whole groups of 16
-    ///   columns; for OpenBLAS, or matrix registers for Float32, with other numerics, or where there are none.
+    ///   columns; for OpenBLAS with other numerics, or where there is none.
     package func checkProducts(_ configuration: GLMConfiguration) throws(InputError) {
         let subject = "--numerics \(numerics.rawValue)"
         if numerics != .float32, gemm != .own {
             throw InputError(
                 .usage, subject: subject, found: "--gemm \(gemm.rawValue)",
                 expected: "the engine's own products")
-        }
-        if gemm == .amx, !instructionSet.hasMatrices {
-            throw InputError(
-                .usage, subject: "--gemm amx", found: "the instruction-set level \(instructionSet.name)",
-                expected: "a processor with AMX, and no lower level in GLM_ISA",
-                remedy: "leave the option out")
         }
         _ = try gemm.library()
         guard numerics == .w8a8 else { return }
@@ -109,9 +97,6 @@ extension LoadOptions {
 public enum GEMMBackend: String, Sendable, CaseIterable {
     /// The engine's own loops: a row's bits do not depend on the other rows.
     case own
-    /// Matrix registers (AMX) for weights in BF16, with activations as exact sums of three BF16 codes: faster for many
-    /// tokens, slower for one, with bits of its own that do not depend on the other rows either.
-    case amx
     /// OpenBLAS, found at run time: bits depend on the batch and on the library.
     case openblas
 
@@ -119,7 +104,7 @@ public enum GEMMBackend: String, Sendable, CaseIterable {
     /// - Throws: `usage` when OpenBLAS is asked for and not found.
     package func library() throws(InputError) -> OpenBLAS? {
         switch self {
-        case .own, .amx: return nil
+        case .own: return nil
         case .openblas:
             guard let library = OpenBLAS.find() else {
                 throw InputError(

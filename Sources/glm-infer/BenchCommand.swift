@@ -55,7 +55,7 @@ struct BenchCommand: ParsableCommand {
     @Option(
         name: .long,
         help:
-            "What multiplies weights by tokens: own; amx (BF16 weights by matrix registers: faster prompts, slower single tokens); or openblas, whose bits depend on the batch."
+            "What multiplies weights by tokens: own, or openblas, whose bits depend on the batch."
     )
     var gemm = Gemm.own
 

@@ -21,7 +21,7 @@ struct ModelOptions: ParsableArguments {
     @Option(
         name: .long,
         help:
-            "What multiplies weights by tokens: own; amx (BF16 weights by matrix registers: faster prompts, slower single tokens); or openblas, whose bits depend on the batch."
+            "What multiplies weights by tokens: own, or openblas, whose bits depend on the batch."
     )
     var gemm = Gemm.own
 
@@ -92,12 +92,11 @@ enum Numerics: String, ExpressibleByArgument, CaseIterable {
 
 /// `--gemm`.
 enum Gemm: String, ExpressibleByArgument, CaseIterable {
-    case own, amx, openblas
+    case own, openblas
 
     var backend: GEMMBackend {
         switch self {
         case .own: .own
-        case .amx: .amx
         case .openblas: .openblas
         }
     }

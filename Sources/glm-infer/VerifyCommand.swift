@@ -21,7 +21,7 @@ struct VerifyCommand: ParsableCommand {
 
     @Option(
         name: .long,
-        help: "What multiplies weights by tokens: own, amx or openblas. A dump is compared with what made it."
+        help: "What multiplies weights by tokens: own or openblas. A dump is compared with what made it."
     )
     var gemm = Gemm.own
 

@@ -13,7 +13,7 @@ private let epsilons =
 @Test func settingsReadBackEqual() throws {
     for level in [
         "", #","exact_at_level":"avx2""#, #","exact_at_level":null"#,
-        #","exact_at_level":"amx","gemm":"amx""#, #","gemm":"openblas""#,
+        #","exact_at_level":"amx","gemm":"own""#, #","gemm":"openblas""#,
     ] {
         let settings = try settings("{\(epsilons)\(level)}")
         #expect(

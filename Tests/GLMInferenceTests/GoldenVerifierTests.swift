@@ -18,16 +18,14 @@ import Testing
         #expect(Set(Self.cases).isSuperset(of: ["tiny", "shared-odd", "fp8-edge"]))
     }
 
-    /// The engine's own products, and those of matrix registers where there are some.
-    static let backends: [GEMMBackend] = InstructionSet.selected.hasMatrices ? [.own, .amx] : [.own]
-
-    @Test(arguments: cases, backends)
-    func agreesWithTheReference(name: String, gemm: GEMMBackend) throws {
-        let report = try GoldenVerifier(directory: "\(Self.root)/\(name)").verify(
-            options: LoadOptions(threads: 2, gemm: gemm))
+    @Test(arguments: cases, InstructionSet.available)
+    func agreesWithTheReference(name: String, level: InstructionSet) throws {
+        var options = LoadOptions(threads: 2)
+        options.instructionSet = level
+        let report = try GoldenVerifier(directory: "\(Self.root)/\(name)").verify(options: options)
         // A row that is not covered is as bad as one that differs.
         for row in report.rows where row.outcome != .pass {
-            Issue.record("\(name) \(gemm) \(row.quantity): \(row.largestError ?? .nan) \(row.detail)")
+            Issue.record("\(name) \(level) \(row.quantity): \(row.largestError ?? .nan) \(row.detail)")
         }
         #expect(report.rows.count >= 20)
         let drafting = ["mtp.logits", "spec.draft_logits", "spec.rounds", "spec.tokens"]

@@ -65,10 +65,9 @@ func threadsDoNotChangeABit(level: InstructionSet, transposed: Bool) throws {
             compute.product(groups)
             for (group, output) in zip(groups, outputs) {
                 let alone = try results(output.count / 4) {
-                    compute.kernels.product(
-                        group.weight, rows: 0..<group.weight.rows, x: group.x, tokens: group.tokens,
-                        xStride: group.xStride, y: $0,
-                        yStride: group.yStride)
+                    var single = group
+                    single.y = $0
+                    compute.product([single])
                 }
                 #expect(bits(alone) == (0..<alone.count).map { output.floats[$0].bitPattern })
             }
@@ -90,9 +89,10 @@ func threadsDoNotChangeABit(level: InstructionSet, transposed: Bool) throws {
         })
     for t in [0, 1, 119, 120, 239] {
         let alone = try results(2) {
-            compute.kernels.product(
-                w.view, rows: 0..<2, x: x.floats + t * columns, tokens: 1, xStride: columns, y: $0, yStride: 2
-            )
+            compute.product([
+                ProductGroup(
+                    weight: w.view, x: x.floats + t * columns, tokens: 1, xStride: columns, y: $0, yStride: 2)
+            ])
         }
         for part in 0..<2 {
             #expect(

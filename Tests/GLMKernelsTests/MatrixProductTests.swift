@@ -7,7 +7,7 @@ private func product(
     step: Int? = nil
 ) throws -> [Float] {
     let compute = Compute(
-        kernels: .table(level), pool: ThreadPool(threads: threads), usesMatrices: level.hasMatrices)
+        kernels: .table(level), pool: ThreadPool(threads: threads))
     return try products(compute, w, x, tokens: tokens, step: step)
 }
 
@@ -16,7 +16,7 @@ private func naive(_ level: InstructionSet, _ w: WeightView, _ x: GuardedBytes, 
 {
     try results(tokens * w.rows) { y in
         let kernels = NaiveKernels(level)
-        if kernels.multipliesMatrices {
+        if kernels.multipliesMatrices && w.columns >= 128 {
             kernels.matrixProduct(w, x: x.floats, tokens: tokens, xStride: w.columns, y: y, yStride: w.rows)
         } else {
             kernels.product(
@@ -46,7 +46,7 @@ func exactProductsEqualTheirTwin(level: InstructionSet) throws {
 /// Weights of 1 on the diagonal give activations back, to the last bit: no part of them is lost.
 @Test(arguments: levels)
 func theIdentityGivesActivationsBack(level: InstructionSet) throws {
-    let n = 70
+    let n = 150
     let identity = try GuardedBytes(count: n * n * 2)
     identity.base.initializeMemory(as: UInt8.self, repeating: 0, count: n * n * 2)
     for k in 0..<n {
@@ -104,7 +104,7 @@ func formatsShareARegion(level: InstructionSet) throws {
         try [(300, 256), (40, 256)].map { try StoredMatrix(format, rows: $0.0, columns: $0.1) }
     }
     let compute = Compute(
-        kernels: .table(level), pool: ThreadPool(threads: 2), usesMatrices: level.hasMatrices)
+        kernels: .table(level), pool: ThreadPool(threads: 2))
     for tokens in [1, 3, 60] {
         let x = try activations(tokens * 256)
         let outputs = try matrices.map { try GuardedBytes(count: tokens * $0.view.rows * 4) }
@@ -122,25 +122,33 @@ func formatsShareARegion(level: InstructionSet) throws {
     }
 }
 
-/// Matrix registers have an order of their own, and take what is subnormal for zero. Nobody gets them who does not ask.
+/// Matrix registers have an order of their own, and take what is subnormal for zero.
 @Test(arguments: levels)
-func matrixRegistersAreAskedFor(level: InstructionSet) throws {
+func matrixRegistersHaveTheirOwnOrder(level: InstructionSet) throws {
     let w = try StoredMatrix(.bfloat16, rows: 17, columns: 577)
     let x = try activations(3 * 577)
     let tiny = try GuardedBytes((0..<3 * 577).map { Float($0 % 7) * 0x1p-130 })
-    let asked = try product(level, w.view, x, tokens: 3)
-    let others = try results(3 * 17) { y in
-        Compute(kernels: .table(level), pool: ThreadPool(threads: 2)).product([
-            ProductGroup(weight: w.view, x: x.floats, tokens: 3, xStride: 577, y: y, yStride: 17)
-        ])
-    }
-    #expect((bits(asked) != bits(others)) == level.hasMatrices)
-    #expect(try product(level, w.view, tiny, tokens: 3).allSatisfy { $0 == 0 } == level.hasMatrices)
-    let wide = try results(3 * 17) { y in
+    let loops = try results(3 * 17) { y in
         NaiveKernels(level == .amx ? .avx512 : level).product(
             w.view, rows: 0..<17, x: x.floats, tokens: 3, xStride: 577, y: y, yStride: 17)
     }
-    #expect(bits(others) == bits(wide))
+    #expect(try (bits(product(level, w.view, x, tokens: 3)) != bits(loops)) == level.hasMatrices)
+    #expect(try product(level, w.view, tiny, tokens: 3).allSatisfy { $0 == 0 } == level.hasMatrices)
+}
+
+/// An infinity has no parts beyond the first: what it meets becomes infinite, not undefined.
+@Test(arguments: levels, [1, 3, 7, 20])
+func infinitiesStayInfinite(level: InstructionSet, tokens: Int) throws {
+    let w = try StoredMatrix(.bfloat16, rows: 17, columns: 200)
+    let x = try activations(tokens * 200)
+    x.floats[41] = -.infinity
+    let sums = try product(level, w.view, x, tokens: tokens)
+    #expect((0..<17).allSatisfy { sums[$0] == w.view.value($0, 41) * -.infinity })
+    #expect(sums[17...].allSatisfy { $0.isFinite })
+    // Control: undefined stays undefined.
+    x.floats[41] = .nan
+    let undefined = try product(level, w.view, x, tokens: tokens)
+    #expect(undefined[..<17].allSatisfy { $0.isNaN })
 }
 
 @Test(arguments: levels)

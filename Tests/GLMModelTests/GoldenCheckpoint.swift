@@ -24,10 +24,10 @@ struct GoldenCheckpoint: CustomTestStringConvertible, Sendable {
 
     func load(
         threads: Int = 2, contextSize: Int? = nil, numerics: ProductArithmetic = .float32,
-        cache: CacheFormat = .float32, gemm: GEMMBackend = .own, level: InstructionSet = .selected
+        cache: CacheFormat = .float32, level: InstructionSet = .selected
     ) throws -> LanguageModel {
         var options = LoadOptions(
-            threads: threads, contextSize: contextSize, gemm: gemm, numerics: numerics, cacheFormat: cache)
+            threads: threads, contextSize: contextSize, numerics: numerics, cacheFormat: cache)
         options.instructionSet = level
         return try LanguageModel.load(directory: directory, options: options)
     }

@@ -10,15 +10,14 @@ import Testing
         var checkpoint: GoldenCheckpoint
         var numerics = ProductArithmetic.float32
         var cache = CacheFormat.float32
-        var gemm = GEMMBackend.own
         var level: InstructionSet
 
         var testDescription: String {
-            "\(checkpoint.name) \(numerics.rawValue), cache \(cache.rawValue), \(gemm.rawValue), \(level.name)"
+            "\(checkpoint.name) \(numerics.rawValue), cache \(cache.rawValue), \(level.name)"
         }
 
         func load(threads: Int = 2) throws -> LanguageModel {
-            try checkpoint.load(threads: threads, numerics: numerics, cache: cache, gemm: gemm, level: level)
+            try checkpoint.load(threads: threads, numerics: numerics, cache: cache, level: level)
         }
     }
 
@@ -32,9 +31,6 @@ import Testing
             Mode(checkpoint: .sharedOdd, cache: .bfloat16, level: level),
             Mode(checkpoint: .fp8Edge, numerics: .w8a8, cache: .fp8, level: level),
         ]
-            + (level.hasMatrices ? [.sharedOdd, .fp8Edge, .tiny] : []).map {
-                Mode(checkpoint: $0, gemm: .amx, level: level)
-            }
     }
 
     @Test(arguments: modes)
@@ -120,22 +116,9 @@ import Testing
 
     @Test func refusesWhatCannotBe() throws {
         #expect(throws: InputError.self) { try GoldenCheckpoint.tiny.load(numerics: .w8a8) }
-        for gemm in [GEMMBackend.openblas, .amx] {
-            let options = LoadOptions(threads: 1, gemm: gemm, numerics: .bfloat16)
-            #expect(throws: InputError.self) {
-                try LanguageModel.load(directory: GoldenCheckpoint.tiny.directory, options: options)
-            }
-        }
-        for level in InstructionSet.available {
-            var options = LoadOptions(threads: 1, gemm: .amx)
-            options.instructionSet = level
-            if level.hasMatrices {
-                _ = try LanguageModel.load(directory: GoldenCheckpoint.tiny.directory, options: options)
-                continue
-            }
-            #expect {
-                try LanguageModel.load(directory: GoldenCheckpoint.tiny.directory, options: options)
-            } throws: { "\($0)".contains("--gemm amx: the instruction-set level \(level.name)") }
+        let options = LoadOptions(threads: 1, gemm: .openblas, numerics: .bfloat16)
+        #expect(throws: InputError.self) {
+            try LanguageModel.load(directory: GoldenCheckpoint.tiny.directory, options: options)
         }
     }
 }

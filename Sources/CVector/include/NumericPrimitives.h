@@ -37,6 +37,11 @@ PRIMITIVE f32x4 f32x4_round_bf16(f32x4 v) {
 }
 // The eight leading bits of every element: what a BF16 code can hold, and never more than the element.
 PRIMITIVE f32x16 f32x16_cut_bf16(f32x16 v) { return (f32x16)((i32x16)v & (int32_t)0xffff0000); }
+// What those bits leave of it, of an infinity nothing.
+PRIMITIVE f32x16 f32x16_beyond_bf16(f32x16 v) {
+    f32x16 rest = v - f32x16_cut_bf16(v);
+    return (f32x16)(((i32x16)v & 0x7fffffff) == 0x7f800000 ? (i32x16)0 : (i32x16)rest);
+}
 PRIMITIVE i32x16 bf16x32_codes(i32x16 low, i32x16 high) {
     u16x16 a = __builtin_convertvector(low >> 16, u16x16), b = __builtin_convertvector(high >> 16, u16x16);
     i32x16 codes;

@@ -101,7 +101,7 @@ public struct GoldenDump: Sendable {
         GoldenSettings(
             latentNormEpsilon: options.latentNormEpsilon, rmsNormEpsilon: model.configuration.rmsNormEpsilon,
             indexKeyEpsilon: LightningIndexer.keyNormEpsilon,
-            exactLevel: options.decidingLevel.name,
+            exactLevel: options.instructionSet.name,
             numerics: options.numerics, cacheFormat: options.cacheFormat, gemm: options.gemm)
     }
 }

@@ -37,7 +37,7 @@ public struct GoldenVerifier {
         options.cacheFormat = settings.cacheFormat
         options.latentNormEpsilon = settings.latentNormEpsilon
         options.gemm = settings.gemm ?? options.gemm
-        try settings.check(level: options.decidingLevel, file: directory + "/golden.json")
+        try settings.check(level: options.instructionSet, file: directory + "/golden.json")
         var computed: [String: GoldenArray] = [:]
         let folders = try checkpointFolders()
         let model = try load(folders.main, options: options)
