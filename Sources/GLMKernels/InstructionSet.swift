@@ -18,8 +18,8 @@ public enum InstructionSet: Int, CaseIterable, Comparable, Sendable {
     case avx2
     /// 512-bit vectors with fused multiply-add.
     case avx512
-    /// The same vectors, and matrix registers (AMX) for products of BF16: the numeric mode `bfloat16` adds in another
-    /// order there, and so does `float32` where it is asked to use them; all else is as at `avx512`.
+    /// The same vectors, and matrix registers (AMX): the numeric mode `bfloat16`, and `float32` with weights in BF16,
+    /// add in another order there; all else is as at `avx512`.
     case amx
 
     /// Narrower vectors come first.

@@ -6,7 +6,7 @@ private let nearBytes = 1 << 20
 private let streams = 4
 
 extension Kernels {
-    /// Whether products of BF16 run on matrix registers.
+    /// Whether products with weights in BF16 run on matrix registers.
     var multipliesMatrices: Bool { level.hasMatrices }
 
     /// y[t, n] = Σ_k w[n, k] · x[t, k] for n in `rows` on matrix registers, with weights in BF16; with activations in BF16 the

@@ -36,7 +36,7 @@ private func matrixProduct(_ job: matrix_product, rows: Int32, tokens: Int32, pa
 
 /// Asks for what belongs to one group, and goes on to the next.
 @inline(__always)
-func request(_ ahead: inout matrix_request) {
+private func request(_ ahead: inout matrix_request) {
     guard let from = ahead.from else { return }
     var stretch = from
     var count = ahead.count
@@ -65,7 +65,8 @@ private func store(
     var left = tokens
     while left > 0 {
         var sum = f32x16_load(from)
-        if job.rounded != 0 { sum = f32x16_round_bf16(sum) }
+        // Exact sums lose the sign of a zero: with parts side by side they do.
+        sum = job.rounded != 0 ? f32x16_round_bf16(sum) : f32x16_add(sum, f32x16_all(0))
         if rows == 16 { f32x16_store(to, sum) } else { f32x16_store_first(to, sum, rows) }
         to += job.y_stride
         from += 16

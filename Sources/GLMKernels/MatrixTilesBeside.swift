@@ -69,7 +69,7 @@ private func besideStep(_ job: matrix_product, room: Int, isFirst: Bool) {
     if room == 1 { f32x16_store(job.sums, sum) } else { transpose_16x4_in_place(job.sums) }
     var token = 0
     while token < job.first_tokens {
-        let sum = f32x16_load(job.sums + 16 &* token)
+        let sum = f32x16_add(f32x16_load(job.sums + 16 &* token), f32x16_all(0))
         let to = job.y + token &* job.y_stride
         if job.rows == 16 { f32x16_store(to, sum) } else { f32x16_store_first(to, sum, job.rows) }
         token &+= 1

@@ -9,7 +9,7 @@ struct MatrixTokens: @unchecked Sendable {
     ///
     /// An activation is one code, rounded; or three parts whose sum it is exactly, each with the eight leading bits that those
     /// before it leave. They lie tile by tile as [group of 32][part][pair][token][2]; few exact tokens, all in one tile, as
-    /// [group of 32][pair][part][token][2], with a fourth part of zeros.
+    /// [group of 32][pair][part][token][2], with room for a fourth part that is never read.
     struct Shape {
         let tokens: Int
         let columns: Int

@@ -38,7 +38,8 @@ extension NaiveKernels {
     ///
     /// An activation is the sum of three codes, each with the eight leading bits that those before it leave. Of a group of 32
     /// columns, with the first codes, then the second, then the third: the even elements are added in ascending order from
-    /// zero, so are the odd ones, and the sum of the two enters the output. All subnormal numbers, read or computed, are zero.
+    /// zero, so are the odd ones, and the sum of the two enters the output. All subnormal numbers, read or computed, are zero;
+    /// an infinity is its first code alone; an output that is zero is +0. The engine multiplies so from 128 columns on.
     public func matrixProduct(
         _ w: WeightView, x: UnsafePointer<Float>, tokens: Int, xStride: Int, y: UnsafeMutablePointer<Float>,
         yStride: Int
@@ -53,7 +54,7 @@ extension NaiveKernels {
                     parts.append(left.map(cut))
                     left = left.map { $0.isInfinite ? 0 : $0 - cut($0) }
                 }
-                y[t * yStride + n] = matrixDot(row, parts)
+                y[t * yStride + n] = matrixDot(row, parts) + 0
             }
         }
     }

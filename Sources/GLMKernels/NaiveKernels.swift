@@ -8,7 +8,7 @@ public struct NaiveKernels: Sendable {
     /// Whether a product enters its sum unrounded (AVX levels, NEON) or is rounded first (baseline x86-64).
     public let fusesMultiplyAdd: Bool
 
-    /// Whether products of BF16 are added in the order of matrix registers (AMX).
+    /// Whether products with weights in BF16 are added in the order of matrix registers (AMX).
     public let multipliesMatrices: Bool
 
     /// The arithmetic of one instruction-set level.

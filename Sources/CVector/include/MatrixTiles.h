@@ -39,7 +39,7 @@ typedef struct {
     long y_stride, rows;
     long rounded;                    // whether outputs are rounded to BF16
     matrix_request ahead;
-    long steps;                      // of `rows` rows that follow one another; for parts side by side alone
+    long steps;                      // 1, or so many times 16 rows; for parts side by side
     const void *_Nullable next;      // what is asked for during the last step
 } matrix_product;
 
@@ -245,7 +245,7 @@ MATRIX_KERNEL(matrix_product_exact_1x1, (const matrix_product *job), (job))
 MATRIX_KERNEL(matrix_product_exact_1x2, (const matrix_product *job), (job))
 MATRIX_KERNEL(matrix_product_exact_2x1, (const matrix_product *job), (job))
 MATRIX_KERNEL(matrix_product_exact_2x2, (const matrix_product *job), (job))
-// A tile of rows by exact tokens whose parts lie side by side ([group][pair][part][token][2], the fourth part zero): room for one
+// A tile of rows by exact tokens whose parts lie side by side ([group][pair][part][token][2], the fourth part never read): room for one
 // token, or for four.
 MATRIX_KERNEL(matrix_product_beside_1, (const matrix_product *job), (job))
 MATRIX_KERNEL(matrix_product_beside_4, (const matrix_product *job), (job))
@@ -258,7 +258,7 @@ MATRIX_KERNEL(matrix_pack, (const float *x, long stride, long tokens, long room,
               (x, stride, tokens, room, count, packed))
 MATRIX_KERNEL(matrix_pack_exact, (const float *x, long stride, long tokens, long room, long count, void *packed),
               (x, stride, tokens, room, count, packed))
-// One row of x, or up to four, as [group][pair][part][room][2]: three parts and a fourth of zeros, with room for one or for four.
+// One row of x, or up to four, as [group][pair][part][room][2]: three parts and room for a fourth, with room for one or for four.
 MATRIX_KERNEL(matrix_pack_beside_1, (const float *x, long count, void *packed), (x, count, packed))
 MATRIX_KERNEL(matrix_pack_beside_4, (const float *x, long stride, long tokens, long count, void *packed),
               (x, stride, tokens, count, packed))
