@@ -39,7 +39,7 @@ extension NaiveKernels {
     /// An activation is the sum of three codes, each with the eight leading bits that those before it leave. Of a group of 32
     /// columns, with the first codes, then the second, then the third: the even elements are added in ascending order from
     /// zero, so are the odd ones, and the sum of the two enters the output. All subnormal numbers, read or computed, are zero;
-    /// an infinity is its first code alone; an output that is zero is +0. The engine multiplies so from 128 columns on.
+    /// an infinity is its first code alone; an output that is zero is +0.
     public func matrixProduct(
         _ w: WeightView, x: UnsafePointer<Float>, tokens: Int, xStride: Int, y: UnsafeMutablePointer<Float>,
         yStride: Int

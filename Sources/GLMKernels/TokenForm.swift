@@ -9,9 +9,6 @@ enum TokenForm: Sendable {
     /// The same, made anew for each piece: of a single token for a small matrix, which has few pieces.
     case ownCodes
 
-    /// Columns from which on matrix registers multiply exact tokens: what a tile costs before and after its products is shared
-    /// by four groups then.
-    static let matrixColumns = 128
     /// Bytes of a small matrix.
     private static let small = 131_072
 
@@ -20,7 +17,7 @@ enum TokenForm: Sendable {
         let weight = group.weight
         if group.tokens == 0 || weight.columns == 0 || weight.rows == 0 {
             self = .stored
-        } else if usesMatrices && weight.format == .bfloat16 && weight.columns >= TokenForm.matrixColumns {
+        } else if usesMatrices && weight.format == .bfloat16 {
             self =
                 group.tokens == 1 && weight.rows * weight.columns * 2 <= TokenForm.small ? .ownCodes : .codes
         } else {

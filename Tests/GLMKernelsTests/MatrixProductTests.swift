@@ -16,7 +16,7 @@ private func naive(_ level: InstructionSet, _ w: WeightView, _ x: GuardedBytes, 
 {
     try results(tokens * w.rows) { y in
         let kernels = NaiveKernels(level)
-        if kernels.multipliesMatrices && w.columns >= 128 {
+        if kernels.multipliesMatrices {
             kernels.matrixProduct(w, x: x.floats, tokens: tokens, xStride: w.columns, y: y, yStride: w.rows)
         } else {
             kernels.product(
