@@ -35,22 +35,74 @@ public func selectLargest(
 }
 
 /// What `limit` must be for exactly the `k` largest keys to lie above it, or k − `ties` of them where `ties` of those
-/// that equal it belong to the largest too. Bit by bit from the highest, counting the keys that lie above; ends as soon
-/// as a count is right.
+/// that equal it belong to the largest too.
+///
+/// Halves the keys' range, counting those above its middle, and ends as soon as a count is right. Once the range holds an
+/// eighth of the keys, only these are counted.
+///
+/// - Parameters:
+///   - keys: `padded` of them, whole 64, `count` of which count; they lie in `range`.
+///   - few: room for an eighth of the keys and 80 more.
 @inline(__always)
-private func limitOfLargest(_ keys: UnsafePointer<Int32>, _ count: Int, _ k: Int) -> (limit: Int32, ties: Int)
-{
-    var prefix: UInt32 = 0
-    var above = 0
-    var bit: UInt32 = 1 &<< 31
-    while bit != 0 {
-        let limit = Int32(bitPattern: (prefix | bit) ^ 0x8000_0000) &- 1
-        let found = countAbove(limit, keys, count)
-        if found == k { return (limit, 0) }
-        if found > k { prefix |= bit } else { above = found }
-        bit &>>= 1
+private func limitOfLargest(
+    _ keys: UnsafePointer<Int32>, _ count: Int, _ padded: Int, _ k: Int, _ range: (low: Int, high: Int),
+    _ few: UnsafeMutablePointer<Int32>, isWide: Bool
+) -> (limit: Int32, ties: Int) {
+    // More than k keys lie above `low`, fewer above `high`.
+    var low = range.low &- 1, high = range.high
+    var aboveLow = count, aboveHigh = 0
+    var counted = keys
+    var length = padded
+    // How many of the keys that are no longer counted lie above.
+    var passed = 0
+    while high &- low > 1 {
+        let middle = (low &+ high) >> 1
+        let found = countAbove(Int32(truncatingIfNeeded: middle), counted, length) &+ passed
+        if found == k { return (Int32(truncatingIfNeeded: middle), 0) }
+        if found > k {
+            (low, aboveLow) = (middle, found)
+        } else {
+            (high, aboveHigh) = (middle, found)
+        }
+        if counted == keys && aboveLow &- aboveHigh <= count / 8 {
+            length = packRange(keys, padded, low, high, few, isWide: isWide)
+            counted = UnsafePointer(few)
+            passed = aboveHigh
+        }
     }
-    return (Int32(bitPattern: prefix ^ 0x8000_0000), k &- above)
+    return (Int32(truncatingIfNeeded: high), k &- aboveHigh)
+}
+
+/// The keys in `low` < key ≤ `high`, one behind the other, filled up to whole 64 with keys that lie above nothing;
+/// returns how many these are together.
+@inline(__always)
+private func packRange(
+    _ keys: UnsafePointer<Int32>, _ count: Int, _ low: Int, _ high: Int,
+    _ target: UnsafeMutablePointer<Int32>, isWide: Bool
+) -> Int {
+    // `low` may lie below all integers: then no key is at or below it, for keys of padding are never asked for.
+    let least = i32x16_all(Int32(truncatingIfNeeded: max(low, Int(Int32.min))))
+    let most = i32x16_all(Int32(truncatingIfNeeded: high))
+    var taken = 0
+    var i = 0
+    while i < count {
+        let lanes = i32x16_load(keys + i)
+        let chosen = i32x16_which_above(lanes, least) & ~i32x16_which_above(lanes, most)
+        if isWide {
+            i32x16_pack_wide(keys + i, chosen, target + taken)
+        } else {
+            i32x16_pack(keys + i, chosen, target + taken)
+        }
+        taken &+= chosen.nonzeroBitCount
+        i &+= 16
+    }
+    let padded = (taken &+ 63) & ~63
+    i = taken
+    while i < padded {
+        i32x16_store(target + i, i32x16_all(.min))
+        i &+= 16
+    }
+    return padded
 }
 
 /// How many of `count` keys, whole 64, are larger than `limit`.
@@ -69,32 +121,17 @@ private func countAbove(_ limit: Int32, _ keys: UnsafePointer<Int32>, _ count: I
     return Int(i32x16_total(a)) &+ Int(i32x16_total(b)) &+ Int(i32x16_total(c)) &+ Int(i32x16_total(d))
 }
 
-@c @implementation
-func select_largest_baseline(
-    _ scores: UnsafePointer<Float>, _ count: Int, _ k: Int, _ keys: UnsafeMutablePointer<Int32>,
-    _ output: UnsafeMutablePointer<Int32>
+/// The positions of the keys above `limit`, and of the first `ties` that equal it: `k` in all. They gather in front of the
+/// keys, which are read by then.
+@inline(__always)
+private func positions(
+    _ keys: UnsafeMutablePointer<Int32>, _ k: Int, _ limit: Int32, _ ties: Int,
+    _ output: UnsafeMutablePointer<Int32>, isWide: Bool
 ) {
-    let whole = count & ~15
-    var i = 0
-    while i < whole {
-        i32x16_store(keys + i, f32x16_order(f32x16_load(scores + i)))
-        i &+= 16
-    }
-    let padded = (count &+ 63) & ~63
-    while i < padded {
-        i32x16_store(keys + i, i32x16_all(.min))
-        i &+= 16
-    }
-    i = whole
-    while i < count {
-        keys[i] = f32x16_order(f32x16_all(scores[i]))[0]
-        i &+= 1
-    }
-    let (limit, tied) = limitOfLargest(keys, padded, k)
     let limits = i32x16_all(limit)
-    var ties = tied
+    var ties = ties
     var taken = 0
-    i = 0
+    var i = 0
     while taken < k {
         let lanes = i32x16_load(keys + i)
         var chosen = i32x16_which_above(lanes, limits)
@@ -106,18 +143,81 @@ func select_largest_baseline(
                 ties &-= 1
             }
         }
-        while chosen != 0 {
-            output[taken] = Int32(truncatingIfNeeded: i &+ chosen.trailingZeroBitCount)
-            taken &+= 1
-            chosen &= chosen &- 1
+        let first = Int32(truncatingIfNeeded: i)
+        if isWide {
+            i32x16_pack_numbers_wide(first, chosen, keys + taken)
+        } else {
+            i32x16_pack_numbers(first, chosen, keys + taken)
         }
+        taken &+= chosen.nonzeroBitCount
         i &+= 16
+    }
+    let whole = k & ~15
+    i = 0
+    while i < whole {
+        i32x16_store(output + i, i32x16_load(keys + i))
+        i &+= 16
+    }
+    while i < k {
+        output[i] = keys[i]
+        i &+= 1
     }
 }
 
+@inline(__always)
+private func select(
+    _ scores: UnsafePointer<Float>, _ count: Int, _ k: Int, _ keys: UnsafeMutablePointer<Int32>,
+    _ output: UnsafeMutablePointer<Int32>, isWide: Bool
+) {
+    let whole = count & ~15
+    var least = i32x16_all(.max), most = i32x16_all(.min)
+    var i = 0
+    while i < whole {
+        let lanes = f32x16_order(f32x16_load(scores + i))
+        least = i32x16_smaller(least, lanes)
+        most = i32x16_larger(most, lanes)
+        i32x16_store(keys + i, lanes)
+        i &+= 16
+    }
+    let padded = (count &+ 63) & ~63
+    while i < padded {
+        i32x16_store(keys + i, i32x16_all(.min))
+        i &+= 16
+    }
+    i = whole
+    while i < count {
+        let key = f32x16_order(f32x16_all(scores[i]))
+        least = i32x16_smaller(least, key)
+        most = i32x16_larger(most, key)
+        keys[i] = key[0]
+        i &+= 1
+    }
+    var range = (low: Int(least[0]), high: Int(most[0]))
+    i = 1
+    while i < 16 {
+        range.low = min(range.low, Int(least[i]))
+        range.high = max(range.high, Int(most[i]))
+        i &+= 1
+    }
+    let (limit, ties) = limitOfLargest(keys, count, padded, k, range, keys + padded, isWide: isWide)
+    positions(keys, k, limit, ties, output, isWide: isWide)
+}
+
+@c @implementation
+func select_largest_wide(
+    _ scores: UnsafePointer<Float>, _ count: Int, _ k: Int, _ keys: UnsafeMutablePointer<Int32>,
+    _ output: UnsafeMutablePointer<Int32>
+) { select(scores, count, k, keys, output, isWide: true) }
+
+@c @implementation
+func select_largest_baseline(
+    _ scores: UnsafePointer<Float>, _ count: Int, _ k: Int, _ keys: UnsafeMutablePointer<Int32>,
+    _ output: UnsafeMutablePointer<Int32>
+) { select(scores, count, k, keys, output, isWide: false) }
+
 extension Kernels {
     /// The same as `selectLargest`, whose radix sort is its plain twin: counts the keys above a limit, 16 at a time, and
-    /// finds the limit bit by bit.
+    /// halves the range that the limit lies in.
     @discardableResult
     public func selectLargest(
         _ scores: UnsafePointer<Float>, count: Int, k: Int, into output: UnsafeMutablePointer<Int32>,
@@ -125,8 +225,9 @@ extension Kernels {
     ) -> Int {
         precondition(count >= 0 && count <= Int(Int32.max) && k >= 0, "\(k) of \(count)")
         if k >= count || k == 0 { return GLMKernels.selectLargest(scores, count: count, k: k, into: output) }
-        scratch.withFloats((count + 63) / 64 * 64) { floats in
-            floats.withMemoryRebound(to: Int32.self, capacity: (count + 63) / 64 * 64) { keys in
+        let room = (count + 63) / 64 * 64 + count / 8 + 128
+        scratch.withFloats(room) { floats in
+            floats.withMemoryRebound(to: Int32.self, capacity: room) { keys in
                 runSelection(scores, count, k, keys, output)
             }
         }

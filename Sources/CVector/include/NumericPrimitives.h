@@ -80,6 +80,34 @@ PRIMITIVE uint32_t i32x16_bits(i32x16 compared) {
 }
 PRIMITIVE uint32_t i32x16_which_above(i32x16 v, i32x16 limit) { return i32x16_bits(v > limit); }
 PRIMITIVE uint32_t i32x16_which_equal(i32x16 v, i32x16 value) { return i32x16_bits(v == value); }
+PRIMITIVE i32x16 i32x16_smaller(i32x16 a, i32x16 b) { return a < b ? a : b; }
+PRIMITIVE i32x16 i32x16_larger(i32x16 a, i32x16 b) { return a > b ? a : b; }
+// The lanes of `lanes` whose bits are set, one behind the other; 16 places of `target`, which lies elsewhere, may be
+// written. Below, the same of the numbers from `first` on.
+PRIMITIVE void i32x16_pack(const int32_t *lanes, uint32_t chosen, int32_t *target) {
+    for (; chosen; chosen &= chosen - 1) *target++ = lanes[__builtin_ctz(chosen)];
+}
+PRIMITIVE void i32x16_pack_numbers(int32_t first, uint32_t chosen, int32_t *target) {
+    for (; chosen; chosen &= chosen - 1) *target++ = first + __builtin_ctz(chosen);
+}
+#if defined(__x86_64__)
+#define AVX512_PRIMITIVE static inline __attribute__((target("avx512f")))
+AVX512_PRIMITIVE void i32x16_pack_wide(const int32_t *lanes, uint32_t chosen, int32_t *target) {
+    _mm512_storeu_si512(target, _mm512_maskz_compress_epi32((__mmask16)chosen, _mm512_loadu_si512(lanes)));
+}
+AVX512_PRIMITIVE void i32x16_pack_numbers_wide(int32_t first, uint32_t chosen, int32_t *target) {
+    __m512i numbers = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    numbers = _mm512_add_epi32(numbers, _mm512_set1_epi32(first));
+    _mm512_storeu_si512(target, _mm512_maskz_compress_epi32((__mmask16)chosen, numbers));
+}
+#else
+PRIMITIVE void i32x16_pack_wide(const int32_t *lanes, uint32_t chosen, int32_t *target) {
+    i32x16_pack(lanes, chosen, target);
+}
+PRIMITIVE void i32x16_pack_numbers_wide(int32_t first, uint32_t chosen, int32_t *target) {
+    i32x16_pack_numbers(first, chosen, target);
+}
+#endif
 PRIMITIVE int32_t i32x16_total(i32x16 v) {
     typedef int32_t i32x8 __attribute__((ext_vector_type(8)));
     typedef int32_t i32x4 __attribute__((ext_vector_type(4)));

@@ -33,10 +33,10 @@ typedef struct {
 } scaled_vector;
 TILE_KERNEL(scaled_vector_rows, (const scaled_vector *job), (job))
 
-// The k largest of `count` scores, 0 < k < count: their positions, ascending, at `output`. `keys` has room for `count`
-// integers, rounded up to whole 64.
-KERNEL(select_largest, (const float *scores, long count, long k, int32_t *keys, int32_t *output),
-       (scores, count, k, keys, output))
+// The k largest of `count` scores, 0 < k < count: their positions, ascending, at `output`. `keys` has room for
+// 9 / 8 of `count` integers and 192 more.
+TILE_KERNEL(select_largest, (const float *scores, long count, long k, int32_t *keys, int32_t *output),
+            (scores, count, k, keys, output))
 
 // Reads `count` lines of 64 bytes, a multiple of four, and adds their words up: memory at its best. Lines are asked for
 // `ahead` bytes before they are read, in the manner of `vector_product.once`; 0 asks for nothing.
