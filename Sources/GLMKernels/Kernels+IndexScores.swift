@@ -103,6 +103,14 @@ private struct KeySums {
     }
 }
 
+/// Asks for a line of the next keys, of which there are two for each element: from the four quarters in turn, streams that
+/// memory serves side by side (Intel: 7 to 14 % over one).
+@inline(__always)
+private func ask(_ job: index_block, _ line: Int) {
+    let quarter = (job.dim &+ 1) &>> 1
+    prefetch_near(job.next + ((line & 3) &* quarter &+ line &>> 2) &* 16)
+}
+
 /// `heads` heads, a literal from 1 to 8, by 32 keys: 16 accumulators of 32 registers. The first two groups of
 /// eight heads ask for half of the next keys each, so that memory is not asked for everything at once:
 /// into the nearest cache, which holds both blocks (Intel and Zen 5: 4 % over the second).
@@ -111,20 +119,14 @@ private func wideHeads(_ job: index_block, _ first: Int, _ heads: Int, _ scores:
     var s0 = KeySums(), s1 = KeySums(), s2 = KeySums(), s3 = KeySums()
     var s4 = KeySums(), s5 = KeySums(), s6 = KeySums(), s7 = KeySums()
     var panel = job.panel
-    var next = job.next + (first == 8 ? job.dim &* 16 : 0)
-    let asks = first == 0 || (first == 8 && job.heads >= 16)
-    let asksTwice = job.heads < 16
+    let asked = first > 8 || (first == 8 && job.heads < 16) ? 0 : job.heads < 16 ? 2 : 1
+    var line = first &* job.dim / 8
     var query = job.query + first &* job.dim
     let end = query + job.dim, stride = job.dim
     while query < end {
-        if asks {
-            prefetch_near(next)
-            next += 16
-            if asksTwice {
-                prefetch_near(next)
-                next += 16
-            }
-        }
+        if asked > 0 { ask(job, line) }
+        if asked > 1 { ask(job, line &+ 1) }
+        line &+= asked
         let low = f32x16_load(panel), high = f32x16_load(panel + 16)
         s0.add(query, low, high)
         if heads > 1 { s1.add(query + stride, low, high) }

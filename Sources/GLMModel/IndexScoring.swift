@@ -10,7 +10,7 @@ public struct IndexScoring: Sendable {
     let dimension: Int
     let compute: Compute
 
-    /// Keys scored as one piece of work; with fewer rows than threads half as many, so that nobody is late by much.
+    /// Keys scored as one piece of work where there are rows for all threads.
     private static let keysPerBlock = 128
     /// Scores held at once; a long prefill is scored a few rows at a time.
     private static let scoresPerRound = 1 << 22
@@ -154,15 +154,21 @@ public struct IndexScoring: Sendable {
         return current.isEmpty ? rounds : rounds + [current]
     }
 
+    /// An eighth of a thread's share of `keys`, in whole pages, so that nobody is late by much.
+    private func pieceOfLoneRow(_ keys: Int) -> Int {
+        let share = keys / (8 * compute.pool.threads) / KeyColumns.pageKeys * KeyColumns.pageKeys
+        return max(KeyColumns.pageKeys, min(share, 512))
+    }
+
     /// Scores of `rows` over all keys they see, the i-th at `offsets[i]`; blocks of keys in parallel.
     private func score(
         _ rows: [Int], offsets: [Int], queries: Tensor, headWeights: Tensor, keys: IndexKeys,
         into scores: UnsafeMutablePointer<Float>
     ) {
         var work: [(index: Int, keys: Range<Int>)] = []
-        let step = IndexScoring.keysPerBlock / (rows.count < compute.pool.threads ? 2 : 1)
         for (index, row) in rows.enumerated() {
             let extent = keys.extent(ofRow: row)
+            let step = rows.count < compute.pool.threads ? pieceOfLoneRow(extent) : IndexScoring.keysPerBlock
             for low in stride(from: 0, to: extent, by: step) {
                 work.append((index, low..<min(extent, low + step)))
             }
