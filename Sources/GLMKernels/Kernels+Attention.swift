@@ -73,11 +73,13 @@ extension Kernels {
                     packTails(job, groups * 16, tail, tails)
                     job.row_tails = UnsafePointer(tails)
                 }
+                let later = min(start + rowsAhead, range.upperBound)..<range.upperBound
+                if !later.isEmpty { keys.ask(&job, later) }
                 forEachHeadTile(heads) { first, tileHeads in
                     // Every tile asks for its share of the four rows that come later.
                     let share = first * 4 / heads..<(first + tileHeads) * 4 / heads
-                    keys.ask(
-                        &job, start + rowsAhead + share.lowerBound, share.count, before: range.upperBound)
+                    job.asked = later.isEmpty ? 0 : share.count
+                    job.asked_before = share.lowerBound * groups
                     job.query = query + first * width
                     if tail > 0 { job.query_tails = UnsafePointer(tails + 64 + first * 16) }
                     job.y = output + first * keys.count + start
@@ -207,16 +209,16 @@ extension KeyRows {
             a: a, b: row(min(first + 1, last)), c: row(min(first + 2, last)), d: row(min(first + 3, last)),
             query: a, query_stride: 0, groups: 0, row_tails: nil, query_tails: nil,
             y: UnsafeMutablePointer(mutating: a), y_stride: count, rows: range.count, next_a: a, next_b: a,
-            next_c: a, next_d: a, asked: 0)
+            next_c: a, next_d: a, asked: 0, asked_before: 0)
     }
 
-    /// Makes a tile ask for `count` rows from `first` on, those that lie before `end`.
-    fileprivate func ask(_ job: inout row_tile, _ first: Int, _ count: Int, before end: Int) {
-        job.asked = max(0, min(count, end - first))
-        if job.asked > 0 { job.next_a = row(first) }
-        if job.asked > 1 { job.next_b = row(first + 1) }
-        if job.asked > 2 { job.next_c = row(first + 2) }
-        if job.asked > 3 { job.next_d = row(first + 3) }
+    /// Makes a tile ask for the first four of `rows`; for the last one again where fewer are left.
+    fileprivate func ask(_ job: inout row_tile, _ rows: Range<Int>) {
+        let first = rows.lowerBound, last = rows.upperBound - 1
+        job.next_a = row(first)
+        job.next_b = row(min(first + 1, last))
+        job.next_c = row(min(first + 2, last))
+        job.next_d = row(min(first + 3, last))
     }
 
     /// Asks for a row at once.
