@@ -141,6 +141,7 @@ public struct IndexScoring: Sendable {
 
     /// Splits rows so that one round's scores stay within a bounded buffer.
     private func rounds(_ rows: [Int], keys: IndexKeys) -> [[Int]] {
+        if rows.count == 1 { return [rows] }
         var rounds: [[Int]] = []
         var (current, held): ([Int], Int) = ([], 0)
         for row in rows {
@@ -220,11 +221,13 @@ package struct IndexKeys {
 
     /// What scoring all rows reads, sequence by sequence.
     var memory: ReadingOrder {
+        var seen = unsafe [Int](repeating: 0, count: pages.count)
+        for row in sequenceOfRow.indices {
+            seen[sequenceOfRow[row]] = max(seen[sequenceOfRow[row]], extent(ofRow: row))
+        }
         var order: ReadingOrder = []
-        for sequence in unsafe pages.indices {
-            let rows = sequenceOfRow.indices.filter { sequenceOfRow[$0] == sequence }
-            let seen = rows.map { extent(ofRow: $0) }.max() ?? 0
-            let used = (seen + KeyColumns.pageKeys - 1) / KeyColumns.pageKeys
+        for (sequence, keys) in seen.enumerated() {
+            let used = (keys + KeyColumns.pageKeys - 1) / KeyColumns.pageKeys
             unsafe order.append(
                 contentsOf: pages[sequence].prefix(used).map {
                     unsafe MemoryStretch(base: $0, bytes: row.bytes * KeyColumns.pageKeys)
