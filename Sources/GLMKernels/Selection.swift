@@ -37,12 +37,12 @@ public func selectLargest(
 /// What `limit` must be for exactly the `k` largest keys to lie above it, or k − `ties` of them where `ties` of those
 /// that equal it belong to the largest too.
 ///
-/// Halves the keys' range, counting those above its middle, and ends as soon as a count is right. Once the range holds an
-/// eighth of the keys, only these are counted.
+/// Halves the keys' range, counting those above its middle, and ends as soon as a count is right. Once it holds at
+/// most an eighth of the keys, only these are counted.
 ///
 /// - Parameters:
 ///   - keys: `padded` of them, whole 64, `count` of which count; they lie in `range`.
-///   - few: room for an eighth of the keys and 80 more.
+///   - few: room for an eighth of the keys and 78 more.
 @inline(__always)
 private func limitOfLargest(
     _ keys: UnsafePointer<Int32>, _ count: Int, _ padded: Int, _ k: Int, _ range: (low: Int, high: Int),
@@ -73,14 +73,14 @@ private func limitOfLargest(
     return (Int32(truncatingIfNeeded: high), k &- aboveHigh)
 }
 
-/// The keys in `low` < key ≤ `high`, one behind the other, filled up to whole 64 with keys that lie above nothing;
+/// The keys in `low` < key ≤ `high`, NaN excepted, one behind the other, filled up to whole 64 with keys that lie above nothing;
 /// returns how many these are together.
 @inline(__always)
 private func packRange(
     _ keys: UnsafePointer<Int32>, _ count: Int, _ low: Int, _ high: Int,
     _ target: UnsafeMutablePointer<Int32>, isWide: Bool
 ) -> Int {
-    // `low` may lie below all integers: then no key is at or below it, for keys of padding are never asked for.
+    // `low` may lie below all integers: NaN and padding are then left out, which lie above no middle.
     let least = i32x16_all(Int32(truncatingIfNeeded: max(low, Int(Int32.min))))
     let most = i32x16_all(Int32(truncatingIfNeeded: high))
     var taken = 0
@@ -121,8 +121,8 @@ private func countAbove(_ limit: Int32, _ keys: UnsafePointer<Int32>, _ count: I
     return Int(i32x16_total(a)) &+ Int(i32x16_total(b)) &+ Int(i32x16_total(c)) &+ Int(i32x16_total(d))
 }
 
-/// The positions of the keys above `limit`, and of the first `ties` that equal it: `k` in all. They gather in front of the
-/// keys, which are read by then.
+/// The positions of the keys above `limit`, and of the first `ties` that equal it: `k` in all. They are gathered over
+/// keys that are read already.
 @inline(__always)
 private func positions(
     _ keys: UnsafeMutablePointer<Int32>, _ k: Int, _ limit: Int32, _ ties: Int,

@@ -141,7 +141,6 @@ public struct IndexScoring: Sendable {
 
     /// Splits rows so that one round's scores stay within a bounded buffer.
     private func rounds(_ rows: [Int], keys: IndexKeys) -> [[Int]] {
-        if rows.count == 1 { return [rows] }
         var rounds: [[Int]] = []
         var (current, held): ([Int], Int) = ([], 0)
         for row in rows {
@@ -155,10 +154,11 @@ public struct IndexScoring: Sendable {
         return current.isEmpty ? rounds : rounds + [current]
     }
 
-    /// An eighth of a thread's share of `keys`, in whole pages, so that nobody is late by much.
+    /// Of fewer rows than threads: an eighth of a thread's share of a row's keys, in whole pages, at most eight, so that nobody
+    /// is late by much.
     private func pieceOfLoneRow(_ keys: Int) -> Int {
-        let share = keys / (8 * compute.pool.threads) / KeyColumns.pageKeys * KeyColumns.pageKeys
-        return max(KeyColumns.pageKeys, min(share, 512))
+        let pages = keys / (8 * compute.pool.threads) / KeyColumns.pageKeys
+        return max(1, min(pages, 8)) * KeyColumns.pageKeys
     }
 
     /// Scores of `rows` over all keys they see, the i-th at `offsets[i]`; blocks of keys in parallel.

@@ -210,6 +210,20 @@ private final class PagedColumns {
 
 private let indexShapes = [(1, 1, 1), (3, 17, 7), (32, 128, 130), (8, 9, 65), (7, 130, 129), (13, 256, 97)]
 
+@Test(arguments: [1, 2, 3, 16, 21, 128])
+func everyLineOfTheNextKeysIsAskedForOnce(dim: Int) {
+    for heads in 1...40 {
+        var lines: [Int] = []
+        var first = 0
+        while first < heads {
+            let asked = indexLinesAsked(first: first, heads: heads)
+            for line in 0..<(asked * dim) { lines.append(indexLine(first * dim / 8 + line, dim: dim)) }
+            first += heads - first >= 8 ? 8 : heads - first >= 4 ? 4 : 1
+        }
+        #expect(lines.sorted() == Array(0..<(2 * dim)), "\(heads) heads")
+    }
+}
+
 @Test(arguments: levels, CacheFormat.allCases)
 func indexScoresEqualTheirTwin(level: InstructionSet, format: CacheFormat) throws {
     for (heads, dim, count) in indexShapes {

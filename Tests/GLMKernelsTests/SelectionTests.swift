@@ -40,6 +40,18 @@ func selectionEqualsSorting(count: Int) {
     }
 }
 
+/// NaN and −∞ lie at the lower end of the range that is halved, where the largest that are left out are looked for.
+@Test(arguments: [64, 129, 1000, 5000])
+func fewOddScoresAreLeftOut(count: Int) {
+    var generator = Sequence64(seed: UInt64(count))
+    let scores = (0..<count).map { index in
+        index % 40 == 3 ? Float.nan : index % 40 == 5 ? -.infinity : generator.float()
+    }
+    for k in Set([count - 1, count - count / 60, count - count / 40, count - count / 20, count / 2]) {
+        #expect(select(scores, k) == sorted(scores, k))
+    }
+}
+
 @Test func zerosOfBothSignsTie() {
     #expect(select([-0.0, 0, -0.0, 0], 2) == [0, 1])
     #expect(select([-1, 0, -0.0, 0], 2) == [1, 2])

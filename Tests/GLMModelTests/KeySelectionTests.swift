@@ -1,4 +1,6 @@
+import GLMKernels
 import GLMModel
+import GLMTensor
 import Testing
 
 @Suite struct KeySelectionTests {
@@ -27,6 +29,27 @@ import Testing
         #expect(selection[2] == .positions([1, 2, 3]))
         #expect(selection[3] == .positions([6, 7, 8]))
         #expect(selection != KeySelection(recent: 2, visible: [1, 3, 4, 9]))
+    }
+
+    /// A row alone is cut into pieces of pages among threads; one thread takes it in pieces of its own.
+    @Test(arguments: [63, 65, 2047, 2049, 5000, 9000])
+    func piecesOfALoneRowCoverItsKeys(count: Int) {
+        func wave(_ count: Int) -> [Float] { (0..<count).map { Float(($0 * 37) % 101) / 50 - 1 } }
+        let query = Tensor(shape: [1, 12], values: wave(12))
+        let weights = Tensor(shape: [1, 3], values: [1, -0.5, 2])
+        var keys = Tensor(shape: [count, 4], values: wave(count * 4))
+        func scores(threads: Int) -> [Float] {
+            let compute = Compute(kernels: .table(.best), pool: ThreadPool(threads: threads))
+            return IndexScoring(heads: 3, dimension: 4, compute: compute)
+                .scores(queries: query, headWeights: weights, keys: keys, visible: [count]).values
+        }
+        let alone = scores(threads: 1)
+        #expect(scores(threads: 2) == alone)
+        #expect(scores(threads: 3) == alone)
+        // Negative control: every key counts, the last one too.
+        keys.values[count * 4 - 1] += 1
+        keys.values[count * 4 - 2] += 1
+        #expect(scores(threads: 2) != alone)
     }
 
     @Test func emptySelectionHasNoRows() {

@@ -195,7 +195,7 @@ typedef struct {
     float *y;
     long y_stride, rows;        // rows to store, 1 to 4
     const float *next_a, *next_b, *next_c, *next_d; // rows that are asked for meanwhile, a line of each in turn:
-    long asked, asked_before;                       // so many for each group; the first of them, as a number of lines
+    long asked, asked_before;                       // so many with each group; how many other tiles ask for before
 } row_tile;
 #define ROW_TILE(heads) TILE_KERNEL(row_tile##heads, (const row_tile *job), (job))
 ROW_TILE(1)
