@@ -8,18 +8,21 @@ private let tileColumns = 64
 private let rowsAhead = 8
 
 extension Kernels {
-    /// Keys whose values are added in one go: the sums of such blocks are then added in the blocks' order, whoever
-    /// made them.
+    /// Keys of one block of the softmax: its weights and the sum of its values stand alone, and are then merged with those
+    /// of other blocks in their order, whoever made them.
     public static let attentionBlock = 256
 
+    /// How many blocks `keys` rows make.
+    public static func attentionBlocks(_ keys: Int) -> Int { (keys + attentionBlock - 1) / attentionBlock }
+
     /// Latent attention of one query row over gathered cache rows, each head for itself:
-    /// output_h = Σ_j softmax_j(scale · q_h · key_j) · key_j[0 ..< latentWidth], positions ascending as
-    /// gathered within a block of `attentionBlock`, then block by block.
+    /// output_h = Σ_j softmax_j(scale · q_h · key_j) · key_j[0 ..< latentWidth], positions ascending as gathered
+    /// within a block of `attentionBlock`, then block by block.
     ///
     /// - Parameters:
     ///   - query: `[heads, width]`.
     ///   - keys: rows of at least `width` floats. No rows give zeros.
-    ///   - scratch: `[heads, keys.count]`, left with the attention weights.
+    ///   - scratch: as many floats as `attentionScratch` says.
     ///   - output: `[heads, latentWidth]`.
     /// - Precondition: `latentWidth ≤ width ≤ keys.width`.
     public func attend(
@@ -29,33 +32,88 @@ extension Kernels {
         precondition(latentWidth <= width && width <= keys.width, "\(latentWidth) ≤ \(width) ≤ \(keys.width)")
         if heads <= 0 { return }
         if keys.count == 0 { return output.update(repeating: 0, count: heads * latentWidth) }
-        attentionScores(
-            query: query, heads: heads, width: width, keys: keys, range: 0..<keys.count, output: scratch)
-        for h in 0..<heads { softmax(scratch + h * keys.count, scale: scale, count: keys.count) }
-        let size = heads * latentWidth
-        attentionSums(
-            block: 0, 0..<latentWidth, weights: scratch, heads: heads, latentWidth: latentWidth, keys: keys,
-            output: output)
-        if keys.count <= Kernels.attentionBlock { return }
-        withUnsafeTemporaryAllocation(byteCount: size * 4, alignment: 64) { buffer in
-            guard let sums = buffer.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
-            for block in 1..<Kernels.attentionBlocks(keys.count) {
-                attentionSums(
-                    block: block, 0..<latentWidth, weights: scratch, heads: heads, latentWidth: latentWidth,
-                    keys: keys, output: sums)
-                add(output, sums, count: size, output: output)
+        let values = scratch + heads * min(keys.count, Kernels.attentionBlock)
+        withUnsafeTemporaryAllocation(of: SoftmaxSum.self, capacity: 2 * heads) { sums in
+            guard let all = sums.baseAddress else { return }
+            for block in 0..<Kernels.attentionBlocks(keys.count) {
+                attentionBlock(
+                    block, query: query, heads: heads, width: width, latentWidth: latentWidth, scale: scale,
+                    keys: keys, scratch: scratch, sums: block == 0 ? all : all + heads,
+                    output: block == 0 ? output : values)
+                if block > 0 {
+                    attentionMerge(
+                        values, all + heads, heads: 0..<heads, latentWidth: latentWidth, into: output, all)
+                }
             }
+            attentionEnd(output, all, heads: 0..<heads, latentWidth: latentWidth)
         }
     }
 
-    /// How many blocks `keys` rows make.
-    public static func attentionBlocks(_ keys: Int) -> Int { (keys + attentionBlock - 1) / attentionBlock }
+    /// Floats that `attend` writes to while it works: `[heads, keys of a block]`, and `[heads, latentWidth]` where
+    /// there are several.
+    public static func attentionScratch(heads: Int, latentWidth: Int, keys: Int) -> Int {
+        heads * (min(keys, attentionBlock) + (keys > attentionBlock ? latentWidth : 0))
+    }
 
-    /// The first step of `attend` for some of the gathered rows: output[h, j] = q_h · key_j for j in `range`, row
-    /// stride `keys.count`.
+    /// One block of `attend` from the scores to the sums of its values, `[heads, latentWidth]`.
+    ///
+    /// - Parameters:
+    ///   - scratch: `[heads, keys of the block]`, left with the weights.
+    ///   - sums: receives those of the weights, one for each head.
+    public func attentionBlock(
+        _ block: Int, query: UnsafePointer<Float>, heads: Int, width: Int, latentWidth: Int, scale: Float,
+        keys: KeyRows, scratch: UnsafeMutablePointer<Float>, sums: UnsafeMutablePointer<SoftmaxSum>,
+        output: UnsafeMutablePointer<Float>
+    ) {
+        let range = Kernels.attentionKeys(block, of: keys.count)
+        attentionScores(
+            query: query, heads: heads, width: width, keys: keys, range: range, output: scratch,
+            stride: range.count)
+        for h in 0..<heads {
+            (sums + h).initialize(
+                to: softmaxWeights(scratch + h * range.count, scale: scale, count: range.count))
+        }
+        attentionSums(
+            block: block, 0..<latentWidth, weights: scratch, stride: range.count, heads: heads,
+            latentWidth: latentWidth, keys: keys, output: output)
+    }
+
+    /// Which of `count` gathered rows are those of `block`.
+    public static func attentionKeys(_ block: Int, of count: Int) -> Range<Int> {
+        block * attentionBlock..<min(count, (block + 1) * attentionBlock)
+    }
+
+    /// Merges a block's values and sums into those of the blocks before it, for some of the heads.
+    public func attentionMerge(
+        _ values: UnsafePointer<Float>, _ sums: UnsafePointer<SoftmaxSum>, heads: Range<Int>,
+        latentWidth: Int, into output: UnsafeMutablePointer<Float>, _ all: UnsafeMutablePointer<SoftmaxSum>
+    ) {
+        for h in heads {
+            softmaxMerge(
+                values + h * latentWidth, sums[h], count: latentWidth, into: output + h * latentWidth, &all[h]
+            )
+        }
+    }
+
+    /// Divides the values by the sums of their weights, for some of the heads.
+    public func attentionEnd(
+        _ output: UnsafeMutablePointer<Float>, _ all: UnsafePointer<SoftmaxSum>, heads: Range<Int>,
+        latentWidth: Int
+    ) {
+        for h in heads {
+            let values = output + h * latentWidth
+            scaleRow(values, 1 / all[h].sum, latentWidth, values)
+        }
+    }
+
+    /// The first step of a block for some of the gathered rows: output[h, j − first] = q_h · key_j for j in `range`.
+    ///
+    /// - Parameters:
+    ///   - output: the place of the first of `range`.
+    ///   - stride: floats from one head to the next.
     public func attentionScores(
         query: UnsafePointer<Float>, heads: Int, width: Int, keys: KeyRows, range: Range<Int>,
-        output: UnsafeMutablePointer<Float>
+        output: UnsafeMutablePointer<Float>, stride: Int
     ) {
         precondition(
             range.lowerBound >= 0 && range.upperBound <= keys.count && width <= keys.width,
@@ -65,10 +123,11 @@ extension Kernels {
             guard let tails = buffer.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
             if tail > 0 { packTokens(query + groups * 16, width, heads, tail, tails + 64, heads * 16) }
             for row in range.prefix(rowsAhead) { keys.prefetch(row, width: width) }
-            for start in stride(from: range.lowerBound, to: range.upperBound, by: 4) {
+            for start in Swift.stride(from: range.lowerBound, to: range.upperBound, by: 4) {
                 var job = keys.tile(start..<min(start + 4, range.upperBound))
                 job.groups = groups
                 job.query_stride = width
+                job.y_stride = stride
                 if tail > 0 {
                     packTails(job, groups * 16, tail, tails)
                     job.row_tails = UnsafePointer(tails)
@@ -82,35 +141,39 @@ extension Kernels {
                     job.asked_before = share.lowerBound * groups
                     job.query = query + first * width
                     if tail > 0 { job.query_tails = UnsafePointer(tails + 64 + first * 16) }
-                    job.y = output + first * keys.count + start
+                    job.y = output + first * stride + (start - range.lowerBound)
                     runRowTile(&job, heads: tileHeads)
                 }
             }
         }
     }
 
-    /// The last step of `attend` for one block of keys and some columns of the values: output[h, c] = Σ_j weights[h, j] ·
-    /// key_j[c], j ascending, for the keys j of `block` and c in `columns`.
+    /// The last step of a block for some columns of the values: output[h, c] = Σ_j weights[h, j − first] · key_j[c], j
+    /// ascending, for the keys j of `block` and c in `columns`.
     ///
-    /// - Parameter output: `[heads, latentWidth]`.
+    /// - Parameters:
+    ///   - weights: the place of the block's first key.
+    ///   - stride: floats from one head to the next.
+    ///   - output: `[heads, latentWidth]`.
     /// - Precondition: `columns` begins with a whole 64, and ends with one or with the last.
     public func attentionSums(
-        block: Int, _ columns: Range<Int>, weights: UnsafePointer<Float>, heads: Int, latentWidth: Int,
-        keys: KeyRows, output: UnsafeMutablePointer<Float>
+        block: Int, _ columns: Range<Int>, weights: UnsafePointer<Float>, stride: Int, heads: Int,
+        latentWidth: Int, keys: KeyRows, output: UnsafeMutablePointer<Float>
     ) {
         precondition(
             columns.lowerBound % tileColumns == 0
                 && (columns.upperBound % tileColumns == 0 || columns.upperBound == latentWidth),
             "columns \(columns) of \(latentWidth)")
-        let first = block * Kernels.attentionBlock
+        let range = Kernels.attentionKeys(block, of: keys.count)
         withUnsafeTemporaryAllocation(of: UnsafePointer<Float>.self, capacity: panelKeys) { rows in
             guard let rows = rows.baseAddress else { return }
-            let end = min(first + Kernels.attentionBlock, keys.count)
-            for start in stride(from: first, to: end, by: panelKeys) {
-                let panel = KeyPanel(keys: keys, start: start, count: min(panelKeys, end - start), rows: rows)
+            for start in Swift.stride(from: range.lowerBound, to: range.upperBound, by: panelKeys) {
+                let panel = KeyPanel(
+                    keys: keys, start: start, count: min(panelKeys, range.upperBound - start), rows: rows,
+                    weights: weights + (start - range.lowerBound), stride: stride)
                 weightedSum(
-                    weights, heads: heads, columns, latentWidth: latentWidth, panel, isFirst: start == first,
-                    output: output)
+                    panel, heads: heads, columns, latentWidth: latentWidth,
+                    isFirst: start == range.lowerBound, output: output)
             }
         }
     }
@@ -136,31 +199,28 @@ extension Kernels {
     }
 
     private func weightedSum(
-        _ weights: UnsafePointer<Float>, heads: Int, _ columns: Range<Int>, latentWidth: Int,
-        _ panel: KeyPanel,
-        isFirst: Bool, output: UnsafeMutablePointer<Float>
+        _ panel: KeyPanel, heads: Int, _ columns: Range<Int>, latentWidth: Int, isFirst: Bool,
+        output: UnsafeMutablePointer<Float>
     ) {
-        let whole = columns.upperBound / tileColumns * tileColumns, stride = panel.keys.count
-        for column in Swift.stride(from: columns.lowerBound, to: whole, by: tileColumns) {
+        let whole = columns.upperBound / tileColumns * tileColumns
+        for column in stride(from: columns.lowerBound, to: whole, by: tileColumns) {
             forEachHeadTile(heads) { first, tileHeads in
                 var job = value_tile(
-                    rows: UnsafePointer(panel.rows), column: column, count: panel.count,
-                    x: weights + first * stride + panel.start, x_stride: stride,
+                    rows: panel.rows, column: column, count: panel.count,
+                    x: panel.weights + first * panel.stride, x_stride: panel.stride,
                     y: output + first * latentWidth + column, y_stride: latentWidth,
                     first: isFirst ? 1 : 0)
                 runValueTile(&job, heads: tileHeads)
             }
         }
         if whole < columns.upperBound {
-            sumEdge(
-                weights + panel.start, heads: heads, whole..<latentWidth, panel, isFirst: isFirst,
-                output: output)
+            sumEdge(panel, heads: heads, whole..<latentWidth, isFirst: isFirst, output: output)
         }
     }
 
     /// The last columns, fewer than a tile: through buffers, so that nothing beyond them is touched.
     private func sumEdge(
-        _ weights: UnsafePointer<Float>, heads: Int, _ columns: Range<Int>, _ keys: KeyPanel, isFirst: Bool,
+        _ keys: KeyPanel, heads: Int, _ columns: Range<Int>, isFirst: Bool,
         output: UnsafeMutablePointer<Float>
     ) {
         let width = columns.upperBound, part = columns.count, count = keys.count
@@ -175,7 +235,7 @@ extension Kernels {
                 (edge + h * tileColumns).update(from: output + h * width + columns.lowerBound, count: part)
             }
             var job = transposed_tile(
-                panel: panel, x: weights, x_stride: keys.keys.count, rows: count, tokens: heads, y: edge,
+                panel: panel, x: keys.weights, x_stride: keys.stride, rows: count, tokens: heads, y: edge,
                 y_stride: tileColumns, first: isFirst ? 1 : 0)
             runTransposedTiles(&job)
             for h in 0..<heads {
@@ -185,16 +245,20 @@ extension Kernels {
     }
 }
 
-/// Where some gathered rows lie.
+/// Some gathered rows: where they lie, and what each head weighs them with.
 private struct KeyPanel {
-    let keys: KeyRows
-    /// Of the gathered rows the first, and how many.
-    let start, count: Int
+    let count: Int
     let rows: UnsafePointer<UnsafePointer<Float>>
+    /// Row stride `stride`.
+    let weights: UnsafePointer<Float>
+    let stride: Int
 
-    /// Finds the rows and writes their addresses to `rows`.
-    init(keys: KeyRows, start: Int, count: Int, rows: UnsafeMutablePointer<UnsafePointer<Float>>) {
-        (self.keys, self.start, self.count) = (keys, start, count)
+    /// Finds `count` rows from `start` on and writes their addresses to `rows`.
+    init(
+        keys: KeyRows, start: Int, count: Int, rows: UnsafeMutablePointer<UnsafePointer<Float>>,
+        weights: UnsafePointer<Float>, stride: Int
+    ) {
+        (self.count, self.weights, self.stride) = (count, weights, stride)
         for index in 0..<count { rows[index] = keys.row(start + index) }
         self.rows = UnsafePointer(rows)
     }

@@ -5,23 +5,27 @@ extension NaiveKernels {
         scratch: UnsafeMutablePointer<Float>, output: UnsafeMutablePointer<Float>
     ) {
         for h in 0..<heads {
-            let weights = scratch + h * keys.count
-            for j in 0..<keys.count {
-                let key = keys.row(j)
-                weights[j] = scale * dot(width, { query[h * width + $0] }, { key[$0] })
-            }
-            softmax(weights, count: keys.count)
-            for c in 0..<latentWidth {
-                var total: Float = 0
-                for first in stride(from: 0, to: keys.count, by: Kernels.attentionBlock) {
-                    var sum: Float = 0
-                    for j in first..<min(first + Kernels.attentionBlock, keys.count) {
-                        sum = multiplyAdd(weights[j], keys.row(j)[c], sum)
-                    }
-                    total = first == 0 ? sum : total + sum
+            let sums = output + h * latentWidth
+            var all = SoftmaxSum(largest: -.infinity, sum: 0)
+            for first in stride(from: 0, to: keys.count, by: Kernels.attentionBlock) {
+                let block = first..<min(first + Kernels.attentionBlock, keys.count)
+                for j in block {
+                    let key = keys.row(j)
+                    scratch[j - first] = dot(width, { query[h * width + $0] }, { key[$0] })
                 }
-                output[h * latentWidth + c] = total
+                let found = softmaxWeights(scratch, scale: scale, count: block.count)
+                let values = (0..<latentWidth).map { c in
+                    block.reduce(Float(0)) { multiplyAdd(scratch[$1 - first], keys.row($1)[c], $0) }
+                }
+                if first == 0 {
+                    sums.update(from: values, count: latentWidth)
+                    all = found
+                } else {
+                    softmaxMerge(values, found, count: latentWidth, into: sums, &all)
+                }
             }
+            let inverse = 1 / all.sum
+            for c in 0..<latentWidth { sums[c] = keys.count == 0 ? 0 : sums[c] * inverse }
         }
     }
 

@@ -58,13 +58,28 @@ extension NaiveKernels {
         for i in 0..<count { output[i] = gate[i] / (1 + exp(-gate[i])) * up[i] }
     }
 
-    /// The twin of `Kernels.softmax`.
-    public func softmax(_ x: UnsafeMutablePointer<Float>, count: Int) {
+    /// The twin of `Kernels.softmaxWeights`.
+    public func softmaxWeights(_ x: UnsafeMutablePointer<Float>, scale: Float, count: Int) -> SoftmaxSum {
         var largest = -Float.infinity
-        for i in 0..<count where x[i] > largest { largest = x[i] }
-        for i in 0..<count { x[i] = exp(x[i] - largest) }
-        let inverse = 1 / sum(count) { x[$0] }
-        for i in 0..<count { x[i] *= inverse }
+        for i in 0..<count {
+            x[i] *= scale
+            if x[i] > largest { largest = x[i] }
+        }
+        let origin = largest == -.infinity ? 0 : largest
+        for i in 0..<count { x[i] = exp(x[i] - origin) }
+        return SoftmaxSum(largest: largest, sum: sum(count) { x[$0] })
+    }
+
+    /// The twin of `Kernels.softmaxMerge`.
+    public func softmaxMerge(
+        _ x: UnsafePointer<Float>, _ block: SoftmaxSum, count: Int, into y: UnsafeMutablePointer<Float>,
+        _ all: inout SoftmaxSum
+    ) {
+        let largest = max(block.largest, all.largest)
+        let origin = largest == -.infinity ? 0 : largest
+        let (own, other) = (exp(all.largest - origin), exp(block.largest - origin))
+        for i in 0..<count { y[i] = multiplyAdd(x[i], other, y[i] * own) }
+        all = SoftmaxSum(largest: largest, sum: multiplyAdd(block.sum, other, all.sum * own))
     }
 
     /// The twin of `Kernels.sigmoid`.

@@ -5,7 +5,7 @@ public import GLMTensor
 /// elements are also the value, shared by all query heads.
 ///
 /// s_h(t, j) = scale · (q̃_h(t) · [c_j, k^R_j]); ô_h(t) = Σ_j softmax_j(s_h(t)) c_j over j in the row's
-/// selection, ascending, in blocks of 256. Knows no weights and no layers.
+/// selection, ascending, softmax in blocks of 256. Knows no weights and no layers.
 /// Source: specification §4, absorbed evaluation.
 public struct LatentAttention: Sendable {
     let heads: Int
@@ -122,49 +122,78 @@ public struct LatentAttention: Sendable {
         guard keys.count > 0 else { return unsafe output.update(repeating: 0, count: size) }
         let kernels = compute.kernels
         let blocks = Kernels.attentionBlocks(keys.count)
-        // With a block for every thread each sums the rows that it scored; with fewer, each takes columns.
-        let hasBlocks = blocks >= compute.pool.threads
         let scores = UnsafeMutablePointer<Float>.allocate(capacity: heads * keys.count + (blocks - 1) * size)
-        defer { unsafe scores.deallocate() }
-        let sums = unsafe scores + heads * keys.count
-        forEachPart(of: keys.count, unit: hasBlocks ? Kernels.attentionBlock : LatentAttention.keyUnit) {
-            range in
-            unsafe kernels.attentionScores(
-                query: query, heads: heads, width: width, keys: keys, range: range, output: scores)
+        let sums = UnsafeMutablePointer<SoftmaxSum>.allocate(capacity: blocks * heads)
+        defer {
+            unsafe scores.deallocate()
+            unsafe sums.deallocate()
         }
-        forEachPart(of: heads, unit: 1) { range in
-            for head in range {
-                unsafe kernels.softmax(scores + head * keys.count, scale: scale, count: keys.count)
+        let others = unsafe scores + heads * keys.count
+        func values(_ block: Int) -> UnsafeMutablePointer<Float> {
+            block == 0 ? unsafe output : unsafe others + (block - 1) * size
+        }
+        if blocks >= compute.pool.threads {
+            // Every thread goes all the way with the rows that it scored.
+            compute.pool.parallel(blocks) { block in
+                let first = Kernels.attentionKeys(block, of: keys.count).lowerBound
+                unsafe kernels.attentionBlock(
+                    block, query: query, heads: heads, width: width, latentWidth: latentRank, scale: scale,
+                    keys: keys, scratch: scores + heads * first, sums: sums + block * heads,
+                    output: values(block))
             }
-        }
-        func sum(_ block: Int, _ columns: Range<Int>) {
-            unsafe kernels.attentionSums(
-                block: block, columns, weights: scores, heads: heads, latentWidth: latentRank, keys: keys,
-                output: block == 0 ? output : sums + (block - 1) * size)
-        }
-        if hasBlocks {
-            forEachPart(of: blocks, unit: 1) { for block in $0 { sum(block, 0..<latentRank) } }
         } else {
-            forEachPart(of: latentRank, unit: LatentAttention.columnUnit) {
-                for block in 0..<blocks { sum(block, $0) }
-            }
+            unsafe attendInSteps(query, keys, scores: scores, sums: sums, values: values)
         }
-        forEachPart(of: blocks > 1 ? size : 0, unit: LatentAttention.sumUnit) { range in
-            for block in 1..<blocks {
-                let from = unsafe sums + (block - 1) * size + range.lowerBound
-                let to = unsafe output + range.lowerBound
-                unsafe kernels.add(to, from, count: range.count, output: to)
+        forEachPart(of: heads, unit: max(1, LatentAttention.mergedFloats / (blocks * latentRank))) { part in
+            for block in 1..<max(1, blocks) {
+                unsafe kernels.attentionMerge(
+                    values(block), sums + block * heads, heads: part, latentWidth: latentRank, into: output,
+                    sums)
             }
+            unsafe kernels.attentionEnd(output, sums, heads: part, latentWidth: latentRank)
         }
         unsafe compute.store(output, count: size)
     }
 
+    /// Fewer blocks than threads, step by step: all threads score, weigh and sum, each some of the keys, the heads and
+    /// the columns.
+    private func attendInSteps(
+        _ query: UnsafePointer<Float>, _ keys: KeyRows, scores: UnsafeMutablePointer<Float>,
+        sums: UnsafeMutablePointer<SoftmaxSum>, values: (Int) -> UnsafeMutablePointer<Float>
+    ) {
+        let kernels = compute.kernels, count = keys.count
+        let blocks = Kernels.attentionBlocks(count)
+        forEachPart(of: count, unit: LatentAttention.keyUnit) { range in
+            unsafe kernels.attentionScores(
+                query: query, heads: heads, width: width, keys: keys, range: range,
+                output: scores + range.lowerBound, stride: count)
+        }
+        forEachPart(of: heads, unit: 1) { range in
+            for head in range {
+                for block in 0..<blocks {
+                    let own = Kernels.attentionKeys(block, of: count)
+                    unsafe (sums + block * heads + head).initialize(
+                        to: kernels.softmaxWeights(
+                            scores + head * count + own.lowerBound, scale: scale, count: own.count))
+                }
+            }
+        }
+        forEachPart(of: latentRank, unit: LatentAttention.columnUnit) { columns in
+            for block in 0..<blocks {
+                unsafe kernels.attentionSums(
+                    block: block, columns,
+                    weights: scores + Kernels.attentionKeys(block, of: count).lowerBound, stride: count,
+                    heads: heads, latentWidth: latentRank, keys: keys, output: values(block))
+            }
+        }
+    }
+
     /// Up to so many keys every thread reads all of them for its own heads: they cost less than threads that meet.
     private static let fewKeys = 128
-    /// Keys, columns, and elements of several blocks' sums, that one thread takes at least.
+    /// Keys, columns, and floats of several blocks' values, that one thread takes at least.
     private static let keyUnit = 64
     private static let columnUnit = 64
-    private static let sumUnit = 8192
+    private static let mergedFloats = 8192
 
     /// Cuts 0 ..< `count` into parts of whole units, one for each thread.
     private func forEachPart(of count: Int, unit: Int, _ body: (Range<Int>) -> Void) {
@@ -190,7 +219,8 @@ public struct LatentAttention: Sendable {
         _ query: UnsafePointer<Float>, heads: Int, rows: CachedRows, sequence: Int,
         positions: UnsafePointer<Int32>?, count: Int, into output: UnsafeMutablePointer<Float>
     ) {
-        let scratch = UnsafeMutablePointer<Float>.allocate(capacity: heads * count)
+        let scratch = UnsafeMutablePointer<Float>.allocate(
+            capacity: Kernels.attentionScratch(heads: heads, latentWidth: latentRank, keys: count))
         defer { unsafe scratch.deallocate() }
         unsafe rows.withKeys(
             ofSequence: sequence, positions: positions, range: 0..<count, kernels: compute.kernels

@@ -40,7 +40,8 @@ private func attend(
     let rows = try PagedRows(count: count, width: width, seed: 5)
     let query = try activations(allHeads * width, seed: 3)
     let run = { (keys: KeyRows) in
-        let scratch = try GuardedBytes(count: heads.count * keys.count * 4)
+        let floats = Kernels.attentionScratch(heads: heads.count, latentWidth: latent, keys: keys.count)
+        let scratch = try GuardedBytes(count: floats * 4)
         return try results(heads.count * latent) { output in
             let q = query.floats + heads.lowerBound * width
             if naive {
@@ -88,23 +89,38 @@ func attentionInPartsEqualsTheWhole(level: InstructionSet, index: Int) throws {
         for range in [third..<keys.count, 0..<third] {
             kernels.attentionScores(
                 query: query.floats, heads: heads, width: width, keys: keys, range: range,
-                output: scores.floats)
+                output: scores.floats + range.lowerBound, stride: keys.count)
         }
-        for h in 0..<heads {
-            kernels.softmax(scores.floats + h * keys.count, scale: 0.3, count: keys.count)
-        }
-        // Columns in two parts, the last one first; the sums are added in the blocks' order.
+        // Columns in two parts, the last one first; the blocks are merged in their order, the last heads first.
         let cut = latent / 2 / 64 * 64
-        var total = [Float](repeating: 0, count: heads * latent)
-        for block in 0..<Kernels.attentionBlocks(keys.count) {
-            let sums = try results(heads * latent) { output in
-                for columns in [cut..<latent, 0..<cut] where !columns.isEmpty {
-                    kernels.attentionSums(
-                        block: block, columns, weights: scores.floats, heads: heads, latentWidth: latent,
-                        keys: keys, output: output)
+        var all: [SoftmaxSum] = []
+        let total = try results(heads * latent) { total in
+            for block in 0..<Kernels.attentionBlocks(keys.count) {
+                let own = Kernels.attentionKeys(block, of: keys.count)
+                let weights = scores.floats + own.lowerBound
+                let found = (0..<heads).map {
+                    kernels.softmaxWeights(weights + $0 * keys.count, scale: 0.3, count: own.count)
+                }
+                let sum = { (output: UnsafeMutablePointer<Float>) in
+                    for columns in [cut..<latent, 0..<cut] where !columns.isEmpty {
+                        kernels.attentionSums(
+                            block: block, columns, weights: weights, stride: keys.count, heads: heads,
+                            latentWidth: latent, keys: keys, output: output)
+                    }
+                }
+                if block == 0 {
+                    sum(total)
+                    all = found
+                } else {
+                    var values = [Float](repeating: 0, count: heads * latent)
+                    values.withUnsafeMutableBufferPointer { if let base = $0.baseAddress { sum(base) } }
+                    for part in [heads / 2..<heads, 0..<heads / 2] {
+                        kernels.attentionMerge(
+                            values, found, heads: part, latentWidth: latent, into: total, &all)
+                    }
                 }
             }
-            total = block == 0 ? sums : zip(total, sums).map { $0 + $1 }
+            kernels.attentionEnd(total, all, heads: 0..<heads, latentWidth: latent)
         }
         #expect(bits(total) == bits(whole))
     }
@@ -114,27 +130,57 @@ func attentionInPartsEqualsTheWhole(level: InstructionSet, index: Int) throws {
     }
 }
 
-/// The order of additions is that of blocks: one chain over all keys gives other bits, so the tests above can fail.
+/// The order of additions is that of blocks: one block of all keys gives other bits, so the tests above can fail.
 @Test(arguments: levels)
 func blocksOfKeysShowInTheBits(level: InstructionSet) throws {
     let (heads, width, latent, count) = (3, 33, 20, 700)
     let rows = try PagedRows(count: count, width: width, seed: 5)
     let keys = KeyRows(pages: rows.pages, width: width, count: count)
     let query = try activations(heads * width, seed: 3)
-    let scratch = try GuardedBytes(count: heads * count * 4)
-    let blocks = try results(heads * latent) {
-        Kernels.table(level).attend(
-            query: query.floats, heads: heads, width: width, latentWidth: latent, scale: 0.3, keys: keys,
-            scratch: scratch.floats, output: $0)
-    }
-    let weights = scratch.floats
-    var chain = [Float](repeating: 0, count: heads * latent)
+    let naive = NaiveKernels(level)
+    let blocks = try attend(level, (heads, width, latent, count, nil), heads: 0..<heads, naive: false)
+    var chain: [Float] = []
     for h in 0..<heads {
+        var weights = (0..<count).map { j in
+            naive.dot(width, { query.floats[h * width + $0] }, { keys.row(j)[$0] })
+        }
+        let found = naive.softmaxWeights(&weights, scale: 0.3, count: count)
         for c in 0..<latent {
-            for j in 0..<count { chain[h * latent + c].addProduct(weights[h * count + j], keys.row(j)[c]) }
+            var sum: Float = 0
+            for j in 0..<count { sum.addProduct(weights[j], keys.row(j)[c]) }
+            chain.append(sum * (1 / found.sum))
         }
     }
     #expect(bits(chain) != bits(blocks))
+    #expect(zip(chain, blocks).allSatisfy { abs($0 - $1) < 1e-5 })
+}
+
+/// A block of −∞ alone weighs nothing beside another; alone it makes NaN, as softmax does, and so does a NaN anywhere.
+@Test(arguments: levels)
+func blocksThatWeighNothing(level: InstructionSet) {
+    let kernels = Kernels.table(level)
+    let merged = { (scores: [[Float]]) -> Float in
+        var all = SoftmaxSum(largest: -.infinity, sum: 0)
+        var value: Float = 0
+        for (index, block) in scores.enumerated() {
+            var weights = block
+            let found = kernels.softmaxWeights(&weights, scale: 1, count: weights.count)
+            // Every key of block i has the value i + 1.
+            let sum = weights.reduce(0, +) * Float(index + 1)
+            if index == 0 {
+                (all, value) = (found, sum)
+            } else {
+                withUnsafePointer(to: sum) { kernels.softmaxMerge($0, found, count: 1, into: &value, &all) }
+            }
+        }
+        return value / all.sum
+    }
+    #expect(merged([[-.infinity, -.infinity], [1, 1]]) == 2)
+    #expect(merged([[1, 1], [-.infinity]]) == 1)
+    #expect(merged([[3], [3], [3]]) == 2)
+    #expect(merged([[-200], [3]]) == 2 && merged([[200], [3]]) == 1)
+    #expect(merged([[-.infinity], [-.infinity]]).isNaN)
+    #expect(merged([[1], [.nan], [2]]).isNaN && merged([[1], [.infinity], [2]]).isNaN)
 }
 
 @Test(arguments: levels)

@@ -70,9 +70,18 @@ func rowKernelsEqualTheirTwins(level: InstructionSet, n: Int) throws {
         k.addScaled(a, factor: 0.37, count: n, into: y)
     }
     try compare(level, n) { k, _, _, _, y in
-        k.softmax(y, count: n)
+        y[0] = k.softmaxWeights(y, scale: 0.7, count: n).sum
     } _: { k, _, _, _, y in
-        k.softmax(y, count: n)
+        y[0] = k.softmaxWeights(y, scale: 0.7, count: n).sum
+    }
+    try compare(level, n) { k, a, _, _, y in
+        var all = SoftmaxSum(largest: 0.7, sum: 3)
+        k.softmaxMerge(a, SoftmaxSum(largest: 1.3, sum: 2), count: n, into: y, &all)
+        if n > 1 { y[0] = all.sum }
+    } _: { k, a, _, _, y in
+        var all = SoftmaxSum(largest: 0.7, sum: 3)
+        k.softmaxMerge(a, SoftmaxSum(largest: 1.3, sum: 2), count: n, into: y, &all)
+        if n > 1 { y[0] = all.sum }
     }
     try compare(level, n) { k, a, b, _, y in
         k.rotateInterleaved(y, cosines: a, sines: b, pairs: n / 2)
@@ -157,17 +166,18 @@ func activationsAtTheEnds(level: InstructionSet) throws {
 func softmaxProperties(level: InstructionSet) throws {
     let k = Kernels.table(level)
     var row: [Float] = [1, -.infinity, 1, -.infinity]
-    k.softmax(&row, count: 4)
-    #expect(row == [0.5, 0, 0.5, 0])
+    #expect(k.softmaxWeights(&row, scale: 2, count: 4) == SoftmaxSum(largest: 2, sum: 2))
+    #expect(row == [1, 0, 1, 0])
     var large: [Float] = (0..<1000).map { Float($0) * 0.01 + 1e4 }
-    k.softmax(&large, count: 1000)
-    #expect(abs(large.reduce(0, +) - 1) < 1e-5 && large.allSatisfy { $0 > 0 })
+    let found = k.softmaxWeights(&large, scale: 1, count: 1000)
+    #expect(abs(large.reduce(0, +) / found.sum - 1) < 1e-5 && large.allSatisfy { $0 > 0 })
+    #expect(large[999] == 1 && found.largest == 10009.99)
     var one: [Float] = [-3]
-    k.softmax(&one, count: 1)
+    #expect(k.softmaxWeights(&one, scale: 1, count: 1) == SoftmaxSum(largest: -3, sum: 1))
     #expect(one == [1])
     var nothing: [Float] = [-.infinity, -.infinity]
-    k.softmax(&nothing, count: 2)
-    #expect(nothing.allSatisfy { $0.isNaN })
+    #expect(k.softmaxWeights(&nothing, scale: 1, count: 2) == SoftmaxSum(largest: -.infinity, sum: 0))
+    #expect(nothing == [0, 0])
 }
 
 @Test(arguments: levels)

@@ -23,6 +23,7 @@ package enum RowCases {
         let a = floats(154_880), b = floats(6144), c = floats(6144), y = floats(6144)
         let chosen = UnsafeMutablePointer<Int32>.allocate(capacity: 2048)
         let scratch = Scratch()
+        var sums = SoftmaxSum(largest: 0, sum: 1)
         return [
             row(engine, "RMSNorm", 6144, streams: 3) {
                 kernels.rmsNorm(a, weight: b, epsilon: 1e-5, count: 6144, output: y)
@@ -33,7 +34,12 @@ package enum RowCases {
             row(engine, "SiLU·mul", 2048, streams: 3) {
                 kernels.siluMultiply(gate: a, up: b, count: 2048, output: y)
             },
-            row(engine, "softmax", 2048, streams: 2) { kernels.softmax(y, count: 2048) },
+            row(engine, "softmax weights", 2048, streams: 2) {
+                sums = kernels.softmaxWeights(y, scale: 1, count: 2048)
+            },
+            row(engine, "softmax merge", 512, streams: 3) {
+                kernels.softmaxMerge(a, sums, count: 512, into: y, &sums)
+            },
             row(engine, "exp", 2048, streams: 2) { kernels.exp(a, count: 2048, output: y) },
             row(engine, "sigmoid", 256, streams: 2) { kernels.sigmoid(a, count: 256, output: y) },
             row(engine, "add", 6144, streams: 3) { kernels.add(a, b, count: 6144, output: y) },
@@ -76,6 +82,7 @@ package enum RowCases {
     private static func naive(_ engine: KernelCase.Engine, _ kernels: NaiveKernels) -> [KernelCase] {
         let a = floats(6144), b = floats(6144), c = floats(6144), y = floats(6144)
         let values = (0..<6144).map { a[$0] }
+        var sums = SoftmaxSum(largest: 0, sum: 1)
         return [
             row(engine, "RMSNorm", 6144, streams: 3) {
                 kernels.rmsNorm(a, weight: b, epsilon: 1e-5, count: 6144, output: y)
@@ -86,7 +93,12 @@ package enum RowCases {
             row(engine, "SiLU·mul", 2048, streams: 3) {
                 kernels.siluMultiply(gate: a, up: b, count: 2048, output: y)
             },
-            row(engine, "softmax", 2048, streams: 2) { kernels.softmax(y, count: 2048) },
+            row(engine, "softmax weights", 2048, streams: 2) {
+                sums = kernels.softmaxWeights(y, scale: 1, count: 2048)
+            },
+            row(engine, "softmax merge", 512, streams: 3) {
+                kernels.softmaxMerge(a, sums, count: 512, into: y, &sums)
+            },
             row(engine, "exp", 2048, streams: 2) { kernels.exp(a, count: 2048, output: y) },
             row(engine, "sigmoid", 256, streams: 2) { kernels.sigmoid(a, count: 256, output: y) },
             row(engine, "add", 6144, streams: 3) { kernels.add(a, b, count: 6144, output: y) },

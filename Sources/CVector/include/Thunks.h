@@ -230,7 +230,14 @@ KERNEL(rms_norm, (const float *x, const float *weight, float epsilon, long count
 KERNEL(layer_norm, (const float *x, const float *weight, const float *bias, float epsilon, long count, float *output),
        (x, weight, bias, epsilon, count, output))
 KERNEL(silu_multiply, (const float *gate, const float *up, long count, float *output), (gate, up, count, output))
-KERNEL(softmax_row, (float *x, float scale, long count), (x, scale, count))
+// The largest of some scores and the sum of their weights, e to the differences from it.
+typedef struct {
+    float largest, sum;
+} softmax_sum;
+KERNEL(softmax_weights, (float *x, float scale, long count, softmax_sum *found), (x, scale, count, found))
+// The same of two groups together, and of what they weigh: y has what x adds.
+KERNEL(softmax_merge, (const float *x, const softmax_sum *found, long count, float *y, softmax_sum *all),
+       (x, found, count, y, all))
 KERNEL(sigmoid_row, (const float *x, long count, float *output), (x, count, output))
 KERNEL(exp_row, (const float *x, long count, float *output), (x, count, output))
 KERNEL(add_row, (const float *x, const float *y, long count, float *output), (x, y, count, output))
