@@ -256,14 +256,14 @@ private final class PagedColumns {
 
 private let indexShapes = [(1, 1, 1), (3, 17, 7), (32, 128, 130), (8, 9, 65), (7, 130, 129), (13, 256, 97)]
 
-@Test(arguments: [1, 2, 3, 16, 21, 128])
-func everyLineOfTheNextKeysIsAskedForOnce(dim: Int) {
+@Test(arguments: [1, 2, 3, 16, 21, 128], [0, 2])
+func everyLineOfTheNextKeysIsAskedForOnce(dim: Int, shift: Int) {
     for heads in 1...40 {
         var lines: [Int] = []
         var first = 0
         while first < heads {
             let asked = indexLinesAsked(first: first, heads: heads)
-            for line in 0..<(asked * dim) { lines.append(indexLine(first * dim / 8 + line, dim: dim)) }
+            for line in 0..<(asked * dim) { lines.append(indexLine(first * dim / 8 + line, dim: dim, shift: shift)) }
             first += heads - first >= 8 ? 8 : heads - first >= 4 ? 4 : 1
         }
         #expect(lines.sorted() == Array(0..<(2 * dim)), "\(heads) heads")
@@ -290,6 +290,15 @@ func indexScoresEqualTheirTwin(level: InstructionSet, format: CacheFormat) throw
                 range: 0..<count, output: $0)
         }
         #expect(bits(whole) == bits(twin))
+        // However keys are asked for.
+        for once in [false, true] {
+            let asked = try results(count) {
+                Kernels.table(level).fetching(once: once).indexScores(
+                    query: query.floats, headWeights: weights.floats, heads: heads, scale: 0.2, keys: columns,
+                    range: 0..<count, output: $0)
+            }
+            #expect(bits(asked) == bits(whole))
+        }
         // Any cut of the keys gives the same.
         let cut = count / 3
         #expect(try bits(results(count) { score([0..<cut, cut..<count], $0) }) == bits(whole))

@@ -173,6 +173,7 @@ typedef struct {
     float scale;
     float *scores;
     const float *next;        // the panel that is read after this one, asked for meanwhile
+    long stream_shift;        // from 2^shift places of it in turn, 0 or 2
 } index_block;
 TILE_KERNEL(index_scores, (const index_block *job), (job))
 
