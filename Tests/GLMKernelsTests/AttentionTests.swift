@@ -263,7 +263,9 @@ func everyLineOfTheNextKeysIsAskedForOnce(dim: Int, shift: Int) {
         var first = 0
         while first < heads {
             let asked = indexLinesAsked(first: first, heads: heads)
-            for line in 0..<(asked * dim) { lines.append(indexLine(first * dim / 8 + line, dim: dim, shift: shift)) }
+            for line in 0..<(asked * dim) {
+                lines.append(indexLine(first * dim / 8 + line, dim: dim, shift: shift))
+            }
             first += heads - first >= 8 ? 8 : heads - first >= 4 ? 4 : 1
         }
         #expect(lines.sorted() == Array(0..<(2 * dim)), "\(heads) heads")
