@@ -60,6 +60,7 @@ extension Kernels {
     /// - Parameters:
     ///   - scratch: `[heads, keys of the block]`, left with the weights.
     ///   - sums: receives those of the weights, one for each head.
+    /// - Precondition: `latentWidth ≤ width ≤ keys.width`, `block < attentionBlocks(keys.count)`.
     public func attentionBlock(
         _ block: Int, query: UnsafePointer<Float>, heads: Int, width: Int, latentWidth: Int, scale: Float,
         keys: KeyRows, scratch: UnsafeMutablePointer<Float>, sums: UnsafeMutablePointer<SoftmaxSum>,
@@ -79,6 +80,7 @@ extension Kernels {
     }
 
     /// Which of `count` gathered rows are those of `block`.
+    /// - Precondition: `block` is below `attentionBlocks(count)`.
     public static func attentionKeys(_ block: Int, of count: Int) -> Range<Int> {
         block * attentionBlock..<min(count, (block + 1) * attentionBlock)
     }
@@ -272,7 +274,7 @@ extension KeyRows {
         return row_tile(
             a: a, b: row(min(first + 1, last)), c: row(min(first + 2, last)), d: row(min(first + 3, last)),
             query: a, query_stride: 0, groups: 0, row_tails: nil, query_tails: nil,
-            y: UnsafeMutablePointer(mutating: a), y_stride: count, rows: range.count, next_a: a, next_b: a,
+            y: UnsafeMutablePointer(mutating: a), y_stride: 0, rows: range.count, next_a: a, next_b: a,
             next_c: a, next_d: a, asked: 0, asked_before: 0)
     }
 

@@ -8,7 +8,8 @@ import CVector
 public struct Kernels: Sendable {
     /// The level in use, never above what the processor has.
     public let level: InstructionSet
-    /// Whether weights are asked for past the second-level cache; no result depends on it.
+    /// Whether weights are asked for past the second-level cache, and index keys in one stream, as Zen does best; no result
+    /// depends on it.
     let fetchesOnce: Bool
     /// Whether factors that are subnormal numbers are to be avoided; no result depends on it.
     let avoidsSubnormals: Bool
@@ -20,7 +21,7 @@ public struct Kernels: Sendable {
             avoidsSubnormals: cpu_slows_at_subnormals() != 0)
     }
 
-    /// The same, asking for weights past the second-level cache or not.
+    /// The same, asking for weights and index keys the way of Zen or not.
     package func fetching(once: Bool) -> Kernels {
         Kernels(level: level, fetchesOnce: once, avoidsSubnormals: avoidsSubnormals)
     }

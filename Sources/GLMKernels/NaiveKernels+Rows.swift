@@ -75,7 +75,7 @@ extension NaiveKernels {
         _ x: UnsafePointer<Float>, _ block: SoftmaxSum, count: Int, into y: UnsafeMutablePointer<Float>,
         _ all: inout SoftmaxSum
     ) {
-        let largest = max(block.largest, all.largest)
+        let largest = block.largest > all.largest ? block.largest : all.largest
         let origin = largest == -.infinity ? 0 : largest
         let (own, other) = (exp(all.largest - origin), exp(block.largest - origin))
         for i in 0..<count { y[i] = multiplyAdd(x[i], other, y[i] * own) }

@@ -144,8 +144,10 @@ public struct LatentAttention: Sendable {
         } else {
             unsafe attendInSteps(query, keys, scores: scores, sums: sums, values: values)
         }
-        forEachPart(of: heads, unit: max(1, LatentAttention.mergedFloats / (blocks * latentRank))) { part in
-            for block in 1..<max(1, blocks) {
+        // Nothing to merge: the caller divides alone.
+        let unit = blocks == 1 ? heads : max(1, LatentAttention.mergedFloats / max(1, blocks * latentRank))
+        forEachPart(of: heads, unit: unit) { part in
+            for block in 1..<blocks {
                 unsafe kernels.attentionMerge(
                     values(block), sums + block * heads, heads: part, latentWidth: latentRank, into: output,
                     sums)
@@ -190,7 +192,7 @@ public struct LatentAttention: Sendable {
 
     /// Up to so many keys every thread reads all of them for its own heads: they cost less than threads that meet.
     private static let fewKeys = 128
-    /// Keys, columns, and floats of several blocks' values, that one thread takes at least.
+    /// Keys, columns, and about so many floats of several blocks' values, that one thread takes at least.
     private static let keyUnit = 64
     private static let columnUnit = 64
     private static let mergedFloats = 8192

@@ -158,29 +158,42 @@ func blocksOfKeysShowInTheBits(level: InstructionSet) throws {
 /// A block of −∞ alone weighs nothing beside another; alone it makes NaN, as softmax does, and so does a NaN anywhere.
 @Test(arguments: levels)
 func blocksThatWeighNothing(level: InstructionSet) {
-    let kernels = Kernels.table(level)
-    let merged = { (scores: [[Float]]) -> Float in
+    let merged = { (naive: Bool, scores: [[Float]]) -> Float in
+        let kernels = Kernels.table(level), twin = NaiveKernels(level)
         var all = SoftmaxSum(largest: -.infinity, sum: 0)
         var value: Float = 0
         for (index, block) in scores.enumerated() {
             var weights = block
-            let found = kernels.softmaxWeights(&weights, scale: 1, count: weights.count)
+            let found =
+                naive
+                ? twin.softmaxWeights(&weights, scale: 1, count: weights.count)
+                : kernels.softmaxWeights(&weights, scale: 1, count: weights.count)
             // Every key of block i has the value i + 1.
             let sum = weights.reduce(0, +) * Float(index + 1)
             if index == 0 {
                 (all, value) = (found, sum)
             } else {
-                withUnsafePointer(to: sum) { kernels.softmaxMerge($0, found, count: 1, into: &value, &all) }
+                withUnsafePointer(to: sum) {
+                    if naive {
+                        twin.softmaxMerge($0, found, count: 1, into: &value, &all)
+                    } else {
+                        kernels.softmaxMerge($0, found, count: 1, into: &value, &all)
+                    }
+                }
             }
         }
         return value / all.sum
     }
-    #expect(merged([[-.infinity, -.infinity], [1, 1]]) == 2)
-    #expect(merged([[1, 1], [-.infinity]]) == 1)
-    #expect(merged([[3], [3], [3]]) == 2)
-    #expect(merged([[-200], [3]]) == 2 && merged([[200], [3]]) == 1)
-    #expect(merged([[-.infinity], [-.infinity]]).isNaN)
-    #expect(merged([[1], [.nan], [2]]).isNaN && merged([[1], [.infinity], [2]]).isNaN)
+    for naive in [false, true] {
+        #expect(merged(naive, [[-.infinity, -.infinity], [1, 1]]) == 2)
+        #expect(merged(naive, [[1, 1], [-.infinity]]) == 1)
+        #expect(merged(naive, [[-.infinity], [-.infinity], [3]]) == 3)
+        #expect(merged(naive, [[-.infinity], [-.infinity], [3], [-.infinity]]) == 3)
+        #expect(merged(naive, [[3], [3], [3]]) == 2)
+        #expect(merged(naive, [[-200], [3]]) == 2 && merged(naive, [[200], [3]]) == 1)
+        #expect(merged(naive, [[-.infinity], [-.infinity]]).isNaN)
+        #expect(merged(naive, [[1], [.nan], [2]]).isNaN && merged(naive, [[1], [.infinity], [2]]).isNaN)
+    }
 }
 
 @Test(arguments: levels)
