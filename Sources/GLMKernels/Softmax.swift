@@ -95,13 +95,18 @@ public struct SoftmaxSum: Sendable, Equatable {
 }
 
 extension Kernels {
-    /// x = exp(scale · x − largest), in place, in units of the largest of these scores: the weights of one block, not
+    /// x = exp(scale · x − largest), in place, relative to the largest of these scores: the weights of one block, not
     /// yet divided by the sum. Of −∞ alone the weights are 0; NaN or +∞ make the sum NaN.
+    @inline(never)
     public func softmaxWeights(
         _ x: UnsafeMutablePointer<Float>, scale: Float, count: Int
     ) -> SoftmaxSum {
         var found = softmax_sum(largest: -.infinity, sum: 0)
-        weigh(x, scale, count, &found)
+        switch vectors {
+        case .avx512: softmax_weights_avx512(x, scale, count, &found)
+        case .avx2: softmax_weights_avx2(x, scale, count, &found)
+        case .baseline: softmax_weights_baseline(x, scale, count, &found)
+        }
         return SoftmaxSum(found)
     }
 
@@ -111,37 +116,18 @@ extension Kernels {
     /// - Parameters:
     ///   - x: what the weights of `block` sum up, `count` floats.
     ///   - y: what those of `all` sum up, in place.
+    @inline(never)
     public func softmaxMerge(
         _ x: UnsafePointer<Float>, _ block: SoftmaxSum, count: Int, into y: UnsafeMutablePointer<Float>,
         _ all: inout SoftmaxSum
     ) {
         var merged = all.found
         var other = block.found
-        merge(x, &other, count, y, &merged)
+        switch vectors {
+        case .avx512: softmax_merge_avx512(x, &other, count, y, &merged)
+        case .avx2: softmax_merge_avx2(x, &other, count, y, &merged)
+        case .baseline: softmax_merge_baseline(x, &other, count, y, &merged)
+        }
         all = SoftmaxSum(merged)
-    }
-
-    @inline(never)
-    private func weigh(
-        _ x: UnsafeMutablePointer<Float>, _ scale: Float, _ count: Int,
-        _ found: UnsafeMutablePointer<softmax_sum>
-    ) {
-        switch vectors {
-        case .avx512: softmax_weights_avx512(x, scale, count, found)
-        case .avx2: softmax_weights_avx2(x, scale, count, found)
-        case .baseline: softmax_weights_baseline(x, scale, count, found)
-        }
-    }
-
-    @inline(never)
-    private func merge(
-        _ x: UnsafePointer<Float>, _ block: UnsafePointer<softmax_sum>, _ count: Int,
-        _ y: UnsafeMutablePointer<Float>, _ all: UnsafeMutablePointer<softmax_sum>
-    ) {
-        switch vectors {
-        case .avx512: softmax_merge_avx512(x, block, count, y, all)
-        case .avx2: softmax_merge_avx2(x, block, count, y, all)
-        case .baseline: softmax_merge_baseline(x, block, count, y, all)
-        }
     }
 }
