@@ -16,9 +16,15 @@ extension WeightView {
 
 extension Kernels {
     /// Whether a block of `tokens` meets the weights as they are stored. FP8 is decoded once for each tile of
-    /// tokens then, so from the third tile on a panel costs less.
+    /// tokens then, so from the second tile on a panel may cost less; BF16 from the third on, where decoding takes the
+    /// multipliers' time.
     func multipliesDirectly(_ w: WeightView, tokens: Int) -> Bool {
-        tokens > 1 && w.hasWholeGroups && (w.format != .float8E4M3 || tokens <= 8)
+        guard tokens > 1, w.hasWholeGroups else { return false }
+        return switch w.format {
+        case .float32: true
+        case .bfloat16: tokens <= 2 * tileWidth || !decodesOnce || vectors != .avx512
+        case .float8E4M3: tokens <= 8
+        }
     }
 
     /// A block of tokens, tile by tile over four rows at a time. FP8 rows share their scales, which the tokens

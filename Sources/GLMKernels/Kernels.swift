@@ -10,25 +10,39 @@ public struct Kernels: Sendable {
     public let level: InstructionSet
     /// Whether weights are asked for past the second-level cache, and index keys in one stream, as Zen does best; no result
     /// depends on it.
-    let fetchesOnce: Bool
+    private(set) var fetchesOnce: Bool
     /// Whether factors that are subnormal numbers are to be avoided; no result depends on it.
-    let avoidsSubnormals: Bool
+    private(set) var avoidsSubnormals: Bool
+    /// Whether BF16 weights that meet many tokens are decoded once, into a panel, and not by every tile in registers; no
+    /// result depends on it.
+    private(set) var decodesOnce: Bool
 
     /// The kernels of `level`, or of the best level below it that this process can run.
     public static func table(_ level: InstructionSet) -> Kernels {
         Kernels(
             level: min(level, .best), fetchesOnce: cpu_prefetches_past_l2() != 0,
-            avoidsSubnormals: cpu_slows_at_subnormals() != 0)
+            avoidsSubnormals: cpu_slows_at_subnormals() != 0, decodesOnce: cpu_decodes_in_multipliers() != 0)
     }
 
     /// The same, asking for weights and index keys the way of Zen or not.
     package func fetching(once: Bool) -> Kernels {
-        Kernels(level: level, fetchesOnce: once, avoidsSubnormals: avoidsSubnormals)
+        var kernels = self
+        kernels.fetchesOnce = once
+        return kernels
     }
 
     /// The same, avoiding subnormal factors or not.
     package func avoiding(subnormals: Bool) -> Kernels {
-        Kernels(level: level, fetchesOnce: fetchesOnce, avoidsSubnormals: subnormals)
+        var kernels = self
+        kernels.avoidsSubnormals = subnormals
+        return kernels
+    }
+
+    /// The same, decoding BF16 weights once for many tokens or in every tile.
+    package func decoding(once: Bool) -> Kernels {
+        var kernels = self
+        kernels.decodesOnce = once
+        return kernels
     }
 
     /// The vectors of the level.

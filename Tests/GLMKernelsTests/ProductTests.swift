@@ -242,6 +242,30 @@ func hintsChangeNothing(level: InstructionSet, format: WeightView.Format) throws
     }
 }
 
+/// Whether BF16 weights are decoded once or by every tile shows in no result: two tiles and three, whole groups of
+/// columns, rows that fill no four, rows with something between them, k in one strip and in two.
+@Test(arguments: levels, [48, 192, 1040])
+func decodingOnceChangesNothing(level: InstructionSet, columns: Int) throws {
+    let w = try StoredMatrix(.bfloat16, rows: 11, columns: columns, padding: columns % 128 / 16)
+    let x = try activations(50 * columns, seed: 4)
+    for tokens in [12, 13, 50] {
+        func product(_ kernels: Kernels) throws -> [Float] {
+            try results(tokens * 11) {
+                kernels.product(
+                    w.view, rows: 0..<11, x: x.floats, tokens: tokens, xStride: columns, y: $0, yStride: 11)
+            }
+        }
+        let plain = try results(tokens * 11) {
+            NaiveKernels(level).product(
+                w.view, rows: 0..<11, x: x.floats, tokens: tokens, xStride: columns, y: $0, yStride: 11)
+        }
+        for once in [true, false] {
+            let made = try product(Kernels.table(level).decoding(once: once))
+            #expect(bits(made) == bits(plain), "\(tokens) tokens, \(once)")
+        }
+    }
+}
+
 /// Which factors of a product of FP8 weights are lifted is nobody's business: subnormal codes, multipliers on both sides of
 /// the least that is lifted, activations that are subnormal floats; alone, in registers and in panels.
 @Test(arguments: levels, [1, 0x1p-39, 0x1p-40, 0x1p-41, 0x1p-126, 0] as [Float])

@@ -38,6 +38,17 @@ static inline int cpu_slows_at_subnormals(void) {
 #endif
 }
 
+// Whether 512-bit shifts and extensions take the ports of the multipliers, so that making floats of BF16 weights costs
+// multiplications: on Intel, two ports do both. Zen 5 has others for them.
+static inline int cpu_decodes_in_multipliers(void) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    return __builtin_cpu_is("intel") != 0;
+#else
+    return 0;
+#endif
+}
+
 // Processors this process may run on (sched_getaffinity where it exists), at least 1.
 int available_processors(void);
 
