@@ -41,6 +41,28 @@ public struct MemoryStretch: Sendable, Equatable {
     }
 
     var total: Int { bytes * count }
+
+    /// `bytes` bytes at each of the first `count` places, of which those that are equally far apart make one stretch.
+    /// - Precondition: there are `count` places.
+    public static func pieces(of bytes: Int, at places: [UnsafeRawPointer], count: Int) -> [MemoryStretch] {
+        places.withUnsafeBufferPointer { places in
+            var stretches: [MemoryStretch] = []
+            var start = 0
+            while start < count {
+                let base = UInt(bitPattern: places[start])
+                var end = start + 1
+                let step = end < count ? UInt(bitPattern: places[end]) &- base : 0
+                while end < count, UInt(bitPattern: places[end]) &- UInt(bitPattern: places[end - 1]) == step
+                {
+                    end += 1
+                }
+                let stride = end - start == 1 ? bytes : Int(bitPattern: step)
+                stretches.append(MemoryStretch(base: base, bytes: bytes, stride: stride, count: end - start))
+                start = end
+            }
+            return stretches
+        }
+    }
 }
 
 /// What the next regions of a pool will read, shared out among its threads. One that waits asks for its share, so

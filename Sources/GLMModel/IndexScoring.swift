@@ -154,10 +154,10 @@ public struct IndexScoring: Sendable {
         return current.isEmpty ? rounds : rounds + [current]
     }
 
-    /// Of fewer rows than threads: an eighth of a thread's share of a row's keys, in whole pages, at most eight, so that nobody
+    /// Of fewer rows than threads: a quarter of a thread's share of a row's keys, in whole pages, at most eight, so that nobody
     /// is late by much.
     private func pieceOfLoneRow(_ keys: Int) -> Int {
-        let pages = keys / (8 * compute.pool.threads) / KeyColumns.pageKeys
+        let pages = keys / (4 * compute.pool.threads) / KeyColumns.pageKeys
         return max(1, min(pages, 8)) * KeyColumns.pageKeys
     }
 
@@ -167,6 +167,7 @@ public struct IndexScoring: Sendable {
         into scores: UnsafeMutablePointer<Float>
     ) {
         var work: [(index: Int, keys: Range<Int>)] = []
+        work.reserveCapacity(64)
         for (index, row) in rows.enumerated() {
             let extent = keys.extent(ofRow: row)
             let step = rows.count < compute.pool.threads ? pieceOfLoneRow(extent) : IndexScoring.keysPerBlock
@@ -229,9 +230,8 @@ package struct IndexKeys {
         for (sequence, keys) in seen.enumerated() {
             let used = (keys + KeyColumns.pageKeys - 1) / KeyColumns.pageKeys
             unsafe order.append(
-                contentsOf: pages[sequence].prefix(used).map {
-                    unsafe MemoryStretch(base: $0, bytes: row.bytes * KeyColumns.pageKeys)
-                })
+                contentsOf: MemoryStretch.pieces(
+                    of: row.bytes * KeyColumns.pageKeys, at: pages[sequence], count: used))
         }
         return order
     }

@@ -76,7 +76,7 @@ public struct SparseAttention: Sendable {
             queries: queries,
             scoredQueries: queries + (indexer.map { [$0.queryUp.memory] } ?? []),
             keys: ofHeads(0..<shape.nope),
-            values: ofHeads(shape.nope..<perHead) + [output.memory], output: [output.memory])
+            values: ofHeads(shape.nope..<perHead), output: [output.memory])
     }
 
     /// Reads `self_attn.*` of stored layer `layer`: all heads, or those that the scope gives this device.
