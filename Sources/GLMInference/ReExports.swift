@@ -9,6 +9,7 @@
 @_exported public import enum GLMKernels.CacheFormat
 @_exported public import class GLMKernels.Compute
 @_exported public import enum GLMKernels.Float8E4M3
+@_exported public import enum GLMKernels.FreedMemory
 @_exported public import enum GLMKernels.InstructionSet
 @_exported public import struct GLMKernels.Kernels
 @_exported public import enum GLMKernels.ProductArithmetic

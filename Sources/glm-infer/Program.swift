@@ -25,6 +25,7 @@ struct Program: AsyncParsableCommand {
     /// Runs the program. The main thread waits for Ctrl-C while the command runs on others.
     static func start() -> Never {
         Signals.prepare()
+        FreedMemory.keep()
         let interrupts = Interrupts()
         Task.detached { await main(interrupts) }
         interrupts.listen()

@@ -5,5 +5,6 @@
 #include "NumericPrimitives.h"
 #include "NumericThunks.h"
 #include "Primitives.h"
+#include "Memory.h"
 #include "Processor.h"
 #include "Thunks.h"
