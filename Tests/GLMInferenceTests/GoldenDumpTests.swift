@@ -11,10 +11,10 @@ import Testing
     static let prompt: [Int32] = (0..<40).map { Int32(($0 * 31 + 7) % 90) }
 
     static func dump(
-        _ name: String, _ format: String, gemm: GEMMBackend = .own, into directory: String
+        _ name: String, _ format: String, into directory: String
     ) throws {
         let source = "\(GoldenVerifierTests.root)/\(name)/\(format)"
-        try GoldenDump(modelDirectory: source, options: LoadOptions(threads: 2, gemm: gemm)).write(
+        try GoldenDump(modelDirectory: source, options: LoadOptions(threads: 2)).write(
             prompt: prompt, to: directory)
     }
 
