@@ -2,22 +2,21 @@ import CVector
 
 /// What becomes of memory that was freed.
 public enum FreedMemory {
-    /// Blocks of more bytes than this glibc gives back in any case.
+    /// The most that glibc takes for the size from which blocks are given back in any case.
     private static let largestKept = 32 << 20
     /// From so many bytes on a block is memory of its own where nothing is kept: glibc's own choice.
     private static let smallestMapped = 128 << 10
 
-    /// Keeps up to `bytes` freed bytes for what is allocated next, in each of the C library's arenas; 0 gives everything
-    /// back at once.
+    /// Keeps freed memory at the end of a heap, up to `bytes`, for what is allocated next; with 0, what is freed from now on
+    /// goes back to the system. A thread's heaps have 64 MB at most, and blocks of more than 32 MB go back in any case.
     ///
     /// A pass of many tokens frees and allocates the same tens of megabytes in every layer. Memory that was given back to the
-    /// system comes again page by page, each a fault and zeroed: 96,000 faults in a prefill of 512 tokens, a sixth of its
-    /// time. The setting is one of the whole process, so it is the program's to make, before its first pass; `glm-infer` does.
-    /// Where the C library is not glibc nothing happens.
+    /// system comes again page by page, each a fault and zeroed: 96,000 faults in a prefill of 512 tokens on a small model,
+    /// a seventh of its time. The setting is one of the whole process, so it is the program's to make, before its first pass;
+    /// `glm-infer` does. Where the C library is not glibc nothing happens.
     public static func keep(upTo bytes: Int = 256 << 20) {
         let limit = max(0, min(bytes, Int(Int32.max)))
-        _ = keep_freed_memory(
-            Int32(limit),
-            Int32(limit == 0 ? FreedMemory.smallestMapped : min(limit, FreedMemory.largestKept)))
+        keep_freed_memory(
+            Int32(limit), Int32(max(FreedMemory.smallestMapped, min(limit, FreedMemory.largestKept))))
     }
 }

@@ -18,7 +18,7 @@ extension Kernels {
     /// Whether a block of `tokens` meets the weights as they are stored. FP8 is decoded once for each tile of
     /// tokens then, so from the second tile on a panel may cost less; BF16 from the third on, where decoding takes the
     /// multipliers' time.
-    func multipliesDirectly(_ w: WeightView, tokens: Int) -> Bool {
+    package func multipliesDirectly(_ w: WeightView, tokens: Int) -> Bool {
         guard tokens > 1, w.hasWholeGroups else { return false }
         return switch w.format {
         case .float32: true

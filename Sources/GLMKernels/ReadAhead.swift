@@ -42,21 +42,25 @@ public struct MemoryStretch: Sendable, Equatable {
 
     var total: Int { bytes * count }
 
-    /// `bytes` bytes at each of the first `count` places, of which those that are equally far apart make one stretch.
+    /// `bytes` bytes at each of the first `count` places, of which those that follow one another at equal distances make
+    /// one stretch.
     /// - Precondition: there are `count` places.
     public static func pieces(of bytes: Int, at places: [UnsafeRawPointer], count: Int) -> [MemoryStretch] {
-        places.withUnsafeBufferPointer { places in
+        precondition(count >= 0 && count <= places.count, "\(count) of \(places.count) places")
+        return places.withUnsafeBufferPointer { places in
             var stretches: [MemoryStretch] = []
             var start = 0
             while start < count {
                 let base = UInt(bitPattern: places[start])
-                var end = start + 1
-                let step = end < count ? UInt(bitPattern: places[end]) &- base : 0
-                while end < count, UInt(bitPattern: places[end]) &- UInt(bitPattern: places[end - 1]) == step
-                {
+                var (end, step) = (start + 1, 0)
+                while end < count {
+                    let distance = Int(
+                        bitPattern: UInt(bitPattern: places[end]) &- UInt(bitPattern: places[end - 1]))
+                    guard distance >= bytes, end == start + 1 || distance == step else { break }
+                    step = distance
                     end += 1
                 }
-                let stride = end - start == 1 ? bytes : Int(bitPattern: step)
+                let stride = end - start == 1 ? bytes : step
                 stretches.append(MemoryStretch(base: base, bytes: bytes, stride: stride, count: end - start))
                 start = end
             }
@@ -65,7 +69,7 @@ public struct MemoryStretch: Sendable, Equatable {
     }
 }
 
-/// What the next regions of a pool will read, shared out among its threads. One that waits asks for its share, so
+/// What the next region of a pool will read, shared out among its threads. One that waits asks for its share, so
 /// that memory is busy also while threads wait for one another or one of them works alone.
 ///
 /// Only a hint. An address is at most prefetched, which never faults, so a thread that reads an entry while it is
@@ -156,7 +160,8 @@ final class ReadAhead: @unchecked Sendable {
             } else {
                 let pieces = first / stretch.bytes..<(end + stretch.bytes - 1) / stretch.bytes
                 set(
-                    entries + used, stretch.base + UInt(pieces.lowerBound * stretch.stride), stretch.bytes,
+                    entries + used, stretch.base &+ UInt(bitPattern: pieces.lowerBound &* stretch.stride),
+                    stretch.bytes,
                     stretch.stride, pieces.count)
             }
             used += 1

@@ -154,8 +154,8 @@ public struct IndexScoring: Sendable {
         return current.isEmpty ? rounds : rounds + [current]
     }
 
-    /// Of fewer rows than threads: a quarter of a thread's share of a row's keys, in whole pages, at most eight, so that nobody
-    /// is late by much.
+    /// Of fewer rows than threads: about a quarter of a thread's share of a row's keys, in whole pages, at most eight, so that
+    /// nobody is late by much.
     private func pieceOfLoneRow(_ keys: Int) -> Int {
         let pages = keys / (4 * compute.pool.threads) / KeyColumns.pageKeys
         return max(1, min(pages, 8)) * KeyColumns.pageKeys
@@ -167,7 +167,6 @@ public struct IndexScoring: Sendable {
         into scores: UnsafeMutablePointer<Float>
     ) {
         var work: [(index: Int, keys: Range<Int>)] = []
-        work.reserveCapacity(64)
         for (index, row) in rows.enumerated() {
             let extent = keys.extent(ofRow: row)
             let step = rows.count < compute.pool.threads ? pieceOfLoneRow(extent) : IndexScoring.keysPerBlock

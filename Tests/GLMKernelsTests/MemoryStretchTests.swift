@@ -22,6 +22,22 @@ import Testing
         MemoryStretch.pieces(of: 64, at: places, count: 4)
             == [several(0, count: 3, step: 1024), MemoryStretch(base: base + 8192, bytes: 64)])
     #expect(MemoryStretch.pieces(of: 64, at: places, count: 0) == [])
-    // Negative control: another distance is another stretch.
-    #expect(made.first != several(0, count: 3, step: 2048))
+    // Negative control: one distance that differs.
+    let moved = places.enumerated().map { $0.offset == 2 ? $0.element + 64 : $0.element }
+    #expect(MemoryStretch.pieces(of: 64, at: moved, count: 8) != made)
+}
+
+/// Pages that lie anywhere, the last below the first or so near that they overlap, are stretches of their own, and threads
+/// ask for their shares of them.
+@Test(arguments: [[4096, 0], [8192, 4096, 0, 12288], [0, 32, 64], [0, 0]])
+func placesInAnyOrder(offsets: [Int]) throws {
+    let memory = try GuardedBytes([Float](repeating: 0, count: 4096))
+    let places = offsets.map { UnsafeRawPointer(memory.base) + $0 }
+    let made = MemoryStretch.pieces(of: 64, at: places, count: places.count)
+    if offsets.count < 4 { #expect(made == places.map { MemoryStretch(base: $0, bytes: 64) }) }
+    let pool = ThreadPool(threads: 2)
+    pool.readsNext(made)
+    pool.parallel(2) { (_: Int) in }
+    pool.willRead(made)
+    pool.parallel(2) { (_: Int) in }
 }

@@ -243,8 +243,8 @@ func hintsChangeNothing(level: InstructionSet, format: WeightView.Format) throws
 }
 
 /// Whether BF16 weights are decoded once or by every tile shows in no result: two tiles and three, whole groups of
-/// columns, rows that fill no four, rows with something between them, k in one strip and in two.
-@Test(arguments: levels, [48, 192, 1040])
+/// columns, rows that fill no four, rows with something between them, k in one strip, in two and in two stretches.
+@Test(arguments: levels, [48, 192, 1040, 2064])
 func decodingOnceChangesNothing(level: InstructionSet, columns: Int) throws {
     let w = try StoredMatrix(.bfloat16, rows: 11, columns: columns, padding: columns % 128 / 16)
     let x = try activations(50 * columns, seed: 4)
@@ -262,6 +262,10 @@ func decodingOnceChangesNothing(level: InstructionSet, columns: Int) throws {
         for once in [true, false] {
             let made = try product(Kernels.table(level).decoding(once: once))
             #expect(bits(made) == bits(plain), "\(tokens) tokens, \(once)")
+            // Two roads were taken.
+            let isDirect = Kernels.table(level).decoding(once: once).multipliesDirectly(
+                w.view, tokens: tokens)
+            #expect(isDirect == (tokens == 12 || !once || level < .avx512))
         }
     }
 }

@@ -2,9 +2,9 @@
 // The loops are Swift (GLMKernels).
 #pragma once
 #include "MatrixTiles.h"
+#include "Memory.h"
 #include "NumericPrimitives.h"
 #include "NumericThunks.h"
 #include "Primitives.h"
-#include "Memory.h"
 #include "Processor.h"
 #include "Thunks.h"

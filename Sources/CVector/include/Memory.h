@@ -5,13 +5,13 @@
 #include <malloc.h>
 #endif
 
-// Keeps up to `limit` freed bytes at the end of a heap, and takes blocks of up to `block` bytes from heaps at all. The
-// answer is 0 where the C library has no such settings or refuses them.
-static inline int keep_freed_memory(int limit, int block) {
+// What is freed stays at the end of its heap up to `limit` bytes, and blocks smaller than `block` bytes come from heaps. Nothing
+// happens where the C library has no such settings.
+static inline void keep_freed_memory(int limit, int block) {
 #if defined(__GLIBC__)
-    return mallopt(M_TRIM_THRESHOLD, limit) && mallopt(M_MMAP_THRESHOLD, block);
+    mallopt(M_TRIM_THRESHOLD, limit);
+    mallopt(M_MMAP_THRESHOLD, block);
 #else
     (void)limit, (void)block;
-    return 0;
 #endif
 }
