@@ -28,8 +28,7 @@ static inline int cpu_prefetches_past_l2(void) {
 #endif
 }
 
-// Whether a product with a subnormal factor takes a detour through microcode, some 200 cycles: on Intel.
-static inline int cpu_slows_at_subnormals(void) {
+static inline int cpu_is_intel(void) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
     return __builtin_cpu_is("intel") != 0;
@@ -38,16 +37,12 @@ static inline int cpu_slows_at_subnormals(void) {
 #endif
 }
 
+// Whether a product with a subnormal factor takes a detour through microcode, some 200 cycles: on Intel.
+static inline int cpu_slows_at_subnormals(void) { return cpu_is_intel(); }
+
 // Whether 512-bit shifts and extensions take the ports of the multipliers, so that making floats of BF16 weights costs
 // multiplications: on Intel's servers two ports do both (measured on Emerald Rapids). Zen 5 has others for them.
-static inline int cpu_decodes_in_multipliers(void) {
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    return __builtin_cpu_is("intel") != 0;
-#else
-    return 0;
-#endif
-}
+static inline int cpu_decodes_in_multipliers(void) { return cpu_is_intel(); }
 
 // Processors this process may run on (sched_getaffinity where it exists), at least 1.
 int available_processors(void);
