@@ -1,6 +1,7 @@
 import GLMInference
 
-// A checkpoint answers.
+// A checkpoint answers; what its passes free is kept for the next.
+FreedMemory.keep()
 let model = try await GLM.load(directory: CommandLine.arguments[1])
 var greedy = SamplingParameters()
 greedy.temperature = 0
