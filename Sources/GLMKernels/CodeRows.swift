@@ -2,9 +2,11 @@ import CVector
 
 // One token, in code order and with the scales, against FP8 codes, 64 columns at a time: y[n] = Σ_k code[n, k] · x[k].
 
-/// Four rows at a time, for 16 registers; those of the first stream begin with row `first`.
+/// Four rows at a time; those of the first stream begin with row `first`.
+///
+/// - Parameter isWide: whether codes are decoded as only 32 registers do.
 @inline(__always)
-private func narrowCodes(_ job: vector_product, from first: Int) {
+private func fourRows(_ job: vector_product, from first: Int, isWide: Bool) {
     let whole = job.columns & ~63
     let quarter = (job.rows &+ 3) / 4
     var row = first
@@ -15,10 +17,10 @@ private func narrowCodes(_ job: vector_product, from first: Int) {
         while k < whole {
             w.prefetchAfter(k)
             let x = FourGroups(job.x + k)
-            sums.a = x.add(codes(w.a + k), sums.a)
-            sums.b = x.add(codes(w.b + k), sums.b)
-            sums.c = x.add(codes(w.c + k), sums.c)
-            sums.d = x.add(codes(w.d + k), sums.d)
+            sums.a = x.add(isWide ? wideCodes(w.a + k) : codes(w.a + k), sums.a)
+            sums.b = x.add(isWide ? wideCodes(w.b + k) : codes(w.b + k), sums.b)
+            sums.c = x.add(isWide ? wideCodes(w.c + k) : codes(w.c + k), sums.c)
+            sums.d = x.add(isWide ? wideCodes(w.d + k) : codes(w.d + k), sums.d)
             k &+= 64
         }
         if whole < job.columns {
@@ -112,14 +114,15 @@ private func prefetchPairs(_ p: UnsafeRawPointer, _ apart: Int, _ second: Int, o
     askForWeights(p + 2 &* apart, q + 2 &* apart, p + 3 &* apart, q + 3 &* apart, once: once)
 }
 
-/// Eight rows at a time, for 32 registers.
+/// For 32 registers: eight rows at a time where the job wants pairs, and four at a time what is left.
 @inline(__always)
-private func eightRows(_ job: vector_product) {
+private func wideRows(_ job: vector_product) {
     let rows = RowPairs(job)
     let columns = job.columns & ~63
     let apart = rows.apart, second = rows.pairDistance, once = job.once != 0
+    let whole = job.pairs != 0 ? rows.whole : 0
     var row = 0
-    while row < rows.whole {
+    while row < whole {
         var p = job.weights + row &* job.row_bytes
         var x = job.x
         var next = p + rows.distance(job, row)
@@ -159,7 +162,7 @@ private func eightRows(_ job: vector_product) {
         b.scatter(job.y, row &+ 1, step: rows.step, end: job.rows)
         row &+= 2
     }
-    narrowCodes(job, from: row)
+    fourRows(job, from: row, isWide: true)
 }
 
 /// The same numbers as `codes`, in an operation less for 64; for the loops that only 32 registers run.
@@ -171,9 +174,9 @@ func wideCodes(_ p: UnsafeRawPointer) -> FourVectors {
 }
 
 @c @implementation
-func product_fp8_wide(_ job: UnsafePointer<vector_product>) { eightRows(job.pointee) }
+func product_fp8_wide(_ job: UnsafePointer<vector_product>) { wideRows(job.pointee) }
 @c @implementation
-func product_fp8_baseline(_ job: UnsafePointer<vector_product>) { narrowCodes(job.pointee, from: 0) }
+func product_fp8_baseline(_ job: UnsafePointer<vector_product>) { fourRows(job.pointee, from: 0, isWide: false) }
 
 extension Kernels {
     /// Rows of FP8 codes by one token in code order that has the scales.

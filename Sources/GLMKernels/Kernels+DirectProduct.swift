@@ -22,7 +22,7 @@ extension Kernels {
         guard tokens > 1, w.hasWholeGroups else { return false }
         return switch w.format {
         case .float32: true
-        case .bfloat16: tokens <= 2 * tileWidth || !decodesOnce || vectors != .avx512
+        case .bfloat16: tokens <= 2 * tileWidth || !decodesInMultipliers || vectors != .avx512
         case .float8E4M3: tokens <= 8
         }
     }

@@ -13,15 +13,16 @@ public struct Kernels: Sendable {
     private(set) var fetchesOnce: Bool
     /// Whether factors that are subnormal numbers are to be avoided; no result depends on it.
     private(set) var avoidsSubnormals: Bool
-    /// Whether BF16 weights that meet many tokens are decoded once, into a panel, and not by every tile in registers; no
-    /// result depends on it.
-    private(set) var decodesOnce: Bool
+    /// Whether making floats of weights takes the multipliers' time. BF16 weights that meet many tokens are then decoded
+    /// once, into a panel, and not by every tile in registers; and one token takes rows of FP8 singly in each stream, not in
+    /// pairs, since more sums at a time would not make it faster. No result depends on it.
+    private(set) var decodesInMultipliers: Bool
 
     /// The kernels of `level`, or of the best level below it that this process can run.
     public static func table(_ level: InstructionSet) -> Kernels {
         Kernels(
             level: min(level, .best), fetchesOnce: cpu_prefetches_past_l2() != 0,
-            avoidsSubnormals: cpu_slows_at_subnormals() != 0, decodesOnce: cpu_decodes_in_multipliers() != 0)
+            avoidsSubnormals: cpu_slows_at_subnormals() != 0, decodesInMultipliers: cpu_decodes_in_multipliers() != 0)
     }
 
     /// The same, asking for weights and index keys the way of Zen or not.
@@ -38,10 +39,10 @@ public struct Kernels: Sendable {
         return kernels
     }
 
-    /// The same, decoding BF16 weights once for many tokens or in every tile.
-    package func decoding(once: Bool) -> Kernels {
+    /// The same, as where decoding takes the multipliers' time or as where it does not.
+    package func decoding(inMultipliers: Bool) -> Kernels {
         var kernels = self
-        kernels.decodesOnce = once
+        kernels.decodesInMultipliers = inMultipliers
         return kernels
     }
 

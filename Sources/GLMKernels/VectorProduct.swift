@@ -3,7 +3,7 @@ import CVector
 // One token against stored weights, at the speed of memory: four weight rows at a time, one accumulator of 16
 // lanes per output.
 
-/// Bytes that prefetching runs ahead in each of four streams.
+/// Bytes that prefetching runs ahead in each of four streams; of short rows as many as are whole.
 private let prefetchDistance = 2048
 /// The same where the four rows are neighbours and make one stream.
 private let singleStreamDistance = 8192
@@ -18,6 +18,7 @@ struct FourRows {
     private let turn: Int
     private let skip: Int
 
+    private let distance: Int
     private let neighbourDistance: Int
     private let once: Bool
 
@@ -30,6 +31,7 @@ struct FourRows {
         let stride = job.row_bytes
         let length = job.columns &* size
         let ahead = max(1, prefetchDistance / max(1, length))
+        distance = length < prefetchDistance ? ahead &* length : prefetchDistance
         let jump = row &+ ahead >= step ? job.distanceToNext &+ (job.rows &- step) &* stride : 0
         let left = (job.rows &- row) &* stride
         neighbourDistance =
@@ -38,16 +40,16 @@ struct FourRows {
         b = job.weights + min(row &+ step, last) &* stride
         c = job.weights + min(row &+ 2 &* step, last) &* stride
         d = job.weights + min(row &+ 3 &* step, last) &* stride
-        turn = max(0, length &- prefetchDistance)
+        turn = max(0, length &- distance)
         // Columns of a wider matrix: what follows a row belongs to somebody else, so whole rows are skipped.
-        let rows = length < prefetchDistance ? ahead &* stride &- prefetchDistance : stride &- length
+        let rows = length < prefetchDistance ? ahead &* stride &- distance : stride &- length
         skip = (stride == length ? 0 : rows) &+ jump
     }
 
     /// Asks for four lines that will be read a little later than those at `offset`.
     @inline(__always)
     func prefetchAfter(_ offset: Int) {
-        let delta = offset &+ prefetchDistance &+ (offset < turn ? 0 : skip)
+        let delta = offset &+ distance &+ (offset < turn ? 0 : skip)
         askForWeights(a + delta, b + delta, c + delta, d + delta, once: once)
     }
 

@@ -260,12 +260,32 @@ func decodingOnceChangesNothing(level: InstructionSet, columns: Int) throws {
                 w.view, rows: 0..<11, x: x.floats, tokens: tokens, xStride: columns, y: $0, yStride: 11)
         }
         for once in [true, false] {
-            let made = try product(Kernels.table(level).decoding(once: once))
+            let made = try product(Kernels.table(level).decoding(inMultipliers: once))
             #expect(bits(made) == bits(plain), "\(tokens) tokens, \(once)")
             // Two roads were taken.
-            let isDirect = Kernels.table(level).decoding(once: once).multipliesDirectly(
+            let isDirect = Kernels.table(level).decoding(inMultipliers: once).multipliesDirectly(
                 w.view, tokens: tokens)
             #expect(isDirect == (tokens == 12 || !once || level < .avx512))
+        }
+    }
+}
+
+/// One token and rows of FP8 in pairs or singly, in streams of one row to five, longer than what is asked ahead and shorter.
+@Test(arguments: levels, [64, 192, 1000, 2112])
+func rowsInPairsChangeNothing(level: InstructionSet, columns: Int) throws {
+    let x = try activations(columns, seed: 6)
+    for rows in [1, 4, 7, 8, 11, 20] {
+        let w = try StoredMatrix(.float8E4M3, rows: rows, columns: columns, padding: columns % 128 / 16)
+        let plain = try results(rows) {
+            NaiveKernels(level).product(
+                w.view, rows: 0..<rows, x: x.floats, tokens: 1, xStride: columns, y: $0, yStride: rows)
+        }
+        for inMultipliers in [true, false] {
+            let made = try results(rows) {
+                Kernels.table(level).decoding(inMultipliers: inMultipliers).product(
+                    w.view, rows: 0..<rows, x: x.floats, tokens: 1, xStride: columns, y: $0, yStride: rows)
+            }
+            #expect(bits(made) == bits(plain), "\(rows) rows, \(inMultipliers)")
         }
     }
 }

@@ -41,7 +41,8 @@ static inline int cpu_is_intel(void) {
 static inline int cpu_slows_at_subnormals(void) { return cpu_is_intel(); }
 
 // Whether 512-bit shifts and extensions take the ports of the multipliers, so that making floats of BF16 weights costs
-// multiplications: on Intel's servers two ports do both (measured on Emerald Rapids). Zen 5 has others for them.
+// multiplications: on Intel's servers two ports do both (measured on Emerald Rapids). Zen 5 has others for them. For the
+// same reason four sums of FP8 rows keep those ports busy, where Zen needs eight.
 static inline int cpu_decodes_in_multipliers(void) { return cpu_is_intel(); }
 
 // Processors this process may run on (sched_getaffinity where it exists), at least 1.
