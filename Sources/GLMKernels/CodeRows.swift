@@ -176,7 +176,9 @@ func wideCodes(_ p: UnsafeRawPointer) -> FourVectors {
 @c @implementation
 func product_fp8_wide(_ job: UnsafePointer<vector_product>) { wideRows(job.pointee) }
 @c @implementation
-func product_fp8_baseline(_ job: UnsafePointer<vector_product>) { fourRows(job.pointee, from: 0, isWide: false) }
+func product_fp8_baseline(_ job: UnsafePointer<vector_product>) {
+    fourRows(job.pointee, from: 0, isWide: false)
+}
 
 extension Kernels {
     /// Rows of FP8 codes by one token in code order that has the scales.

@@ -22,7 +22,8 @@ public struct Kernels: Sendable {
     public static func table(_ level: InstructionSet) -> Kernels {
         Kernels(
             level: min(level, .best), fetchesOnce: cpu_prefetches_past_l2() != 0,
-            avoidsSubnormals: cpu_slows_at_subnormals() != 0, decodesInMultipliers: cpu_decodes_in_multipliers() != 0)
+            avoidsSubnormals: cpu_slows_at_subnormals() != 0,
+            decodesInMultipliers: cpu_decodes_in_multipliers() != 0)
     }
 
     /// The same, asking for weights and index keys the way of Zen or not.
