@@ -9,7 +9,7 @@ package import GLMWeights
 /// to a token are then added by ascending expert, and the shared expert last, whoever computed them and when.
 /// Source: specification §6.
 public struct MixtureOfExperts: Sendable {
-    let router: Router
+    package let router: Router
     /// The experts that this device owns.
     let experts: [GatedMLP]
     /// What the products with their weights need, expert by expert.
@@ -17,6 +17,9 @@ public struct MixtureOfExperts: Sendable {
     private let owned: Range<Int>
     let shared: GatedMLP
     let compute: Compute
+    /// Bytes of experts' outputs that are made before they are added up: with many tokens all of them would be as large as the
+    /// weights. What is made and added meanwhile stays in cache.
+    package static let partBytes = 2 << 20
 
     /// Reads `mlp.*` of a sparse layer.
     /// - Parameter owned: the experts that this device computes; the others' contributions are left to others.
@@ -81,36 +84,45 @@ public struct MixtureOfExperts: Sendable {
         compute.readsNext(
             reads(order, ofTokens: x.rowCount) { [MemoryStretch($0.gate.view), MemoryStretch($0.up.view)] },
             rows: x.rowCount)
-        let common = compute.siluMultiply(first[1])
-        let (chosen, always) = runExperts(
-            x, order, shared: Product(shared.down, of: common), following: following)
-        compute.finished(.experts, layer: layer)
-        defer { compute.finished(.combine, layer: layer) }
-        return combine(chosen, order, routing: routing, shared: always)
+        let common = Product(shared.down, of: compute.siluMultiply(first[1]))
+        return unsafe Tensor(shape: x.shape) { sum in
+            let parts = order.parts(ofRows: max(1, MixtureOfExperts.partBytes / (x.width * 4)))
+            for (index, part) in parts.enumerated() {
+                let isLast = index == parts.count - 1
+                let (chosen, always) = runExperts(
+                    part, of: order, x, beside: isLast ? [common] : [], following: isLast ? following : [])
+                compute.finished(.experts, layer: layer)
+                unsafe combine(
+                    chosen, of: part, order, routing: routing, isFirst: index == 0, shared: always.first,
+                    into: sum)
+                compute.finished(.combine, layer: layer)
+            }
+        }
     }
 
-    /// All chosen experts on their tokens: `[pairs, hidden]`, sorted by expert; and the shared one's last product.
+    /// Some chosen experts on their tokens: `[pairs, hidden]`, sorted by expert; and products of the region of their last
+    /// weights.
     private func runExperts(
-        _ x: Tensor, _ order: ExpertOrder, shared: Product, following: ReadingOrder
-    ) -> (Tensor, Tensor) {
+        _ part: ExpertOrder.Part, of order: ExpertOrder, _ x: Tensor, beside others: [Product],
+        following: ReadingOrder
+    ) -> (Tensor, [Tensor]) {
         // All experts read the only row where it lies.
-        let inputs = x.rowCount == 1 ? x : compute.rows(of: x, at: order.tokens)
+        let inputs = x.rowCount == 1 ? x : compute.rows(of: x, at: order.tokens[part.rows])
         compute.willRead(
             reads(order, ofTokens: x.rowCount) { [MemoryStretch($0.down.view)] }, rows: x.rowCount)
         let width = experts.first?.intermediate ?? 0
         var gateUp = Tensor(zeros: [0, 2 * width])
-        if !order.runs.isEmpty {
+        if !part.runs.isEmpty {
             gateUp =
-                grouped(inputs, order, width: 2 * width, beside: []) { expert, part in
+                grouped(inputs, part, width: 2 * width, beside: []) { expert, part in
                     part(expert.gate, 0)
                     part(expert.up, width)
                 }.0
         }
         compute.willRead(following, rows: x.rowCount)
-        let (chosen, common) = grouped(
-            compute.siluMultiply(gateUp), order, width: x.width, beside: [shared]
-        ) { expert, part in part(expert.down, 0) }
-        return (chosen, common[0])
+        return grouped(compute.siluMultiply(gateUp), part, width: x.width, beside: others) { expert, part in
+            part(expert.down, 0)
+        }
     }
 
     /// Some weights of the chosen experts.
@@ -128,56 +140,59 @@ public struct MixtureOfExperts: Sendable {
     /// Products of each expert's rows with its weights, and others, in one parallel region. `layers` gives
     /// weights and first column.
     ///
-    /// - Parameter x: rows in the order of `order`, or one row for all.
+    /// - Parameter x: the rows of `part`, or one row for all.
     private func grouped(
-        _ x: Tensor, _ order: ExpertOrder, width: Int, beside others: [Product],
+        _ x: Tensor, _ part: ExpertOrder.Part, width: Int, beside others: [Product],
         _ layers: (ExpertFactors, _ part: (Factor, _ column: Int) -> Void) -> Void
     ) -> (Tensor, [Tensor]) {
         var side: [Tensor] = []
         let step = x.rowCount == 1 ? 0 : x.width
-        let grouped = unsafe Tensor(shape: [order.tokens.count, width]) { output in
+        let grouped = unsafe Tensor(shape: [part.rows.count, width]) { output in
             unsafe x.values.withUnsafeBufferPointer { input in
-                var parts: [RegionPart] = []
-                parts.reserveCapacity(2 * order.runs.count)
-                for (expert, rows) in order.runs {
+                var regionParts: [RegionPart] = []
+                regionParts.reserveCapacity(2 * part.runs.count)
+                for (expert, rows) in part.runs {
+                    let first = rows.lowerBound - part.rows.lowerBound
                     layers(factors[expert - owned.lowerBound]) { factor, column in
                         guard let input = input.baseAddress else { return }
-                        unsafe parts.append(
+                        unsafe regionParts.append(
                             RegionPart(
-                                factor, x: input + rows.lowerBound * step, tokens: rows.count,
-                                y: output + rows.lowerBound * width + column, yStride: width))
+                                factor, x: input + first * step, tokens: rows.count,
+                                y: output + first * width + column, yStride: width))
                     }
                 }
-                side = others.isEmpty ? [] : products(others, beside: parts)
-                if others.isEmpty { runRegion(parts, compute) }
+                side = others.isEmpty ? [] : products(others, beside: regionParts)
+                if others.isEmpty { runRegion(regionParts, compute) }
             }
         }
         return (grouped, side)
     }
 
-    /// Adds each token's contributions by ascending expert, then the shared expert's.
-    private func combine(_ outputs: Tensor, _ order: ExpertOrder, routing: Routing, shared: Tensor) -> Tensor
-    {
-        let width = shared.width
-        return unsafe Tensor(shape: shared.shape) { sum in
-            unsafe outputs.values.withUnsafeBufferPointer { outputs in
-                unsafe shared.values.withUnsafeBufferPointer { shared in
-                    guard let outputs = outputs.baseAddress, let shared = shared.baseAddress else { return }
-                    compute.forEachRow(routing.tokenCount) { token in
-                        let target = unsafe sum + token * width
-                        unsafe target.update(repeating: 0, count: width)
-                        for slot in 0..<routing.perToken {
-                            let pair = token * routing.perToken + slot
-                            guard let row = order.rowOfPair[pair] else { continue }
-                            unsafe compute.kernels.addScaled(
-                                outputs + row * width, factor: routing.weights[pair],
-                                count: width, into: target)
-                        }
-                        unsafe compute.kernels.add(
-                            target, shared + token * width, count: width, output: target)
-                        unsafe compute.store(target, count: width)
-                    }
+    /// Adds to each token's sum, which begins with zero, the contributions of a part by ascending expert; then the shared
+    /// expert's where they are given, behind which nothing comes.
+    private func combine(
+        _ outputs: Tensor, of part: ExpertOrder.Part, _ order: ExpertOrder, routing: Routing, isFirst: Bool,
+        shared: Tensor?, into sum: UnsafeMutablePointer<Float>
+    ) {
+        let width = outputs.width
+        unsafe outputs.values.withUnsafeBufferPointer { outputs in
+            compute.forEachRow(routing.tokenCount) { token in
+                let target = unsafe sum + token * width
+                if isFirst { unsafe target.update(repeating: 0, count: width) }
+                for pair in token * routing.perToken..<(token + 1) * routing.perToken {
+                    guard let row = order.rowOfPair[pair], part.rows.contains(row),
+                        let outputs = outputs.baseAddress
+                    else { continue }
+                    unsafe compute.kernels.addScaled(
+                        outputs + (row - part.rows.lowerBound) * width, factor: routing.weights[pair],
+                        count: width, into: target)
                 }
+                guard let shared else { return }
+                unsafe shared.values.withUnsafeBufferPointer {
+                    guard let shared = $0.baseAddress else { return }
+                    unsafe compute.kernels.add(target, shared + token * width, count: width, output: target)
+                }
+                unsafe compute.store(target, count: width)
             }
         }
     }
@@ -222,17 +237,38 @@ struct ExpertOrder {
         self.tokens = tokens
         rowOfPair = rows
     }
+
+    /// Experts that follow one another, and the sorted rows of all of them.
+    struct Part {
+        let runs: ArraySlice<(expert: Int, rows: Range<Int>)>
+        let rows: Range<Int>
+    }
+
+    /// All experts that have work in parts of at most `limit` rows, or of one expert; one part without any where none has.
+    func parts(ofRows limit: Int) -> [Part] {
+        var parts: [Part] = []
+        var first = 0
+        while first < runs.count {
+            let start = runs[first].rows.lowerBound
+            var end = first + 1
+            while end < runs.count, runs[end].rows.upperBound - start <= limit { end += 1 }
+            parts.append(Part(runs: runs[first..<end], rows: start..<runs[end - 1].rows.upperBound))
+            first = end
+        }
+        return parts.isEmpty ? [Part(runs: [], rows: 0..<0)] : parts
+    }
 }
 
 extension Compute {
     /// The rows at `indices`, in that order: `[indices.count, width]`, copied by all threads.
-    fileprivate func rows(of x: Tensor, at indices: [Int]) -> Tensor {
-        unsafe Tensor(shape: [indices.count, x.width]) { output in
+    fileprivate func rows(of x: Tensor, at indices: ArraySlice<Int>) -> Tensor {
+        let first = indices.startIndex
+        return unsafe Tensor(shape: [indices.count, x.width]) { output in
             unsafe x.values.withUnsafeBufferPointer { input in
                 guard let input = input.baseAddress else { return }
                 forEachRow(indices.count) { row in
                     unsafe (output + row * x.width).update(
-                        from: input + indices[row] * x.width, count: x.width)
+                        from: input + indices[first + row] * x.width, count: x.width)
                 }
             }
         }
