@@ -85,25 +85,42 @@ func pack_codes_baseline(
 func scale_codes_baseline(_ job: UnsafePointer<code_scaling>) {
     let job = job.pointee
     let floats = job.tokens &* 64
+    // Columns that are left of the block at hand, and its scale.
+    var left = job.block &- job.phase
+    var scale = job.scales
     var chunk = 0
     while chunk < job.chunks {
-        let column = job.phase &+ chunk &* 64
-        let left = job.block &- column % job.block
-        let first = job.scales + column / job.block &* 4
+        var run = 1
         if left >= 64 || left >= job.columns &- chunk &* 64 {
-            let run = min(max(1, left / 64), job.chunks &- chunk)
-            let scale = f32x16_all(f32_load(first) * job.lift)
-            let end = (chunk &+ run) &* floats
-            var i = chunk &* floats
-            while i < end {
-                f32x16_store(job.to + i, f32x16_multiply(f32x16_load(job.from + i), scale))
-                i &+= 16
-            }
-            chunk &+= run
+            run = min(max(1, left / 64), job.chunks &- chunk)
+            multiply(
+                job.from + chunk &* floats, f32_load(scale) * job.lift, run &* floats,
+                job.to + chunk &* floats)
         } else {
             scaleMixedChunk(job, chunk)
-            chunk &+= 1
         }
+        chunk &+= run
+        left &-= run &* 64
+        while left <= 0 {
+            left &+= job.block
+            scale += 4
+        }
+    }
+}
+
+/// y = factor · x, `count` floats: whole chunks of 64.
+@inline(__always)
+private func multiply(
+    _ x: UnsafePointer<Float>, _ factor: Float, _ count: Int, _ y: UnsafeMutablePointer<Float>
+) {
+    let all = f32x16_all(factor)
+    var i = 0
+    while i < count {
+        f32x16_store(y + i, f32x16_multiply(f32x16_load(x + i), all))
+        f32x16_store(y + (i &+ 16), f32x16_multiply(f32x16_load(x + (i &+ 16)), all))
+        f32x16_store(y + (i &+ 32), f32x16_multiply(f32x16_load(x + (i &+ 32)), all))
+        f32x16_store(y + (i &+ 48), f32x16_multiply(f32x16_load(x + (i &+ 48)), all))
+        i &+= 64
     }
 }
 

@@ -8,7 +8,7 @@ struct PieceSize {
     /// Rows (or columns) of one piece of `weight`, of which there are `extent`.
     ///
     /// A piece of fewer than 64 KB costs more to hand out than a late thread does. With more tokens than one,
-    /// 64 rows pay for their packing.
+    /// 64 rows pay for their packing, and for FP8 128 for the scales that enter them.
     func callAsFunction(_ weight: WeightView, tokens: Int, extent: Int) -> Int {
         if extent == 0 { return unit }
         let inner = weight.rows * weight.columns / extent
@@ -17,7 +17,8 @@ struct PieceSize {
         let least = tokens == 1 ? 65536 / bytes : 16
         // Matrix registers (units of 32) wait for the first rows of a piece, and ask for the others in time.
         let several = unit == 32 ? 393_216 : 65_536
-        let most = tokens == 1 ? largest(weight.format, rowBytes: bytes) : max(64, several / bytes)
+        let usual = weight.format == .float8E4M3 ? 128 : 64
+        let most = tokens == 1 ? largest(weight.format, rowBytes: bytes) : max(usual, several / bytes)
         var rows = max(unit, min(max(fair, least), most) / unit * unit)
         // One token takes two rows in each of four streams.
         if unit == 4, weight.format == .float8E4M3, rows > 8 { rows &= ~7 }
