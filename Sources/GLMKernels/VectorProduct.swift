@@ -3,7 +3,7 @@ import CVector
 // One token against stored weights, at the speed of memory: four weight rows at a time, one accumulator of 16
 // lanes per output.
 
-/// Bytes that prefetching runs ahead in each of four streams; of short rows as many as are whole.
+/// Bytes that prefetching runs ahead in each of four streams; for shorter rows so many rows as come nearest.
 private let prefetchDistance = 2048
 /// The same where the four rows are neighbours and make one stream.
 private let singleStreamDistance = 8192
@@ -30,7 +30,7 @@ struct FourRows {
         let last = job.rows &- 1
         let stride = job.row_bytes
         let length = job.columns &* size
-        let ahead = max(1, prefetchDistance / max(1, length))
+        let ahead = max(1, (prefetchDistance &+ length / 2) / max(1, length))
         distance = length < prefetchDistance ? ahead &* length : prefetchDistance
         let jump = row &+ ahead >= step ? job.distanceToNext &+ (job.rows &- step) &* stride : 0
         let left = (job.rows &- row) &* stride

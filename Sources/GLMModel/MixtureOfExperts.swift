@@ -17,9 +17,9 @@ public struct MixtureOfExperts: Sendable {
     private let owned: Range<Int>
     let shared: GatedMLP
     let compute: Compute
-    /// Bytes of experts' outputs that are made before they are added up: with many tokens all of them would be as large as the
-    /// weights. What is made and added meanwhile stays in cache.
-    package static let partBytes = 2 << 20
+    /// Bytes of experts' outputs that are made for each thread before they are added up, or those of one expert: with many
+    /// tokens all of them would be as large as the weights, and leave the caches before they are read.
+    package static let partBytes = 1 << 20
 
     /// Reads `mlp.*` of a sparse layer.
     /// - Parameter owned: the experts that this device computes; the others' contributions are left to others.
@@ -85,8 +85,9 @@ public struct MixtureOfExperts: Sendable {
             reads(order, ofTokens: x.rowCount) { [MemoryStretch($0.gate.view), MemoryStretch($0.up.view)] },
             rows: x.rowCount)
         let common = Product(shared.down, of: compute.siluMultiply(first[1]))
-        return unsafe Tensor(shape: x.shape) { sum in
-            let parts = order.parts(ofRows: max(1, MixtureOfExperts.partBytes / (x.width * 4)))
+        let limit = MixtureOfExperts.partBytes * compute.pool.threads / max(1, x.width * 4)
+        return unsafe Tensor(shape: [x.rowCount, x.width]) { sum in
+            let parts = order.parts(ofRows: limit)
             for (index, part) in parts.enumerated() {
                 let isLast = index == parts.count - 1
                 let (chosen, always) = runExperts(
@@ -212,7 +213,7 @@ private struct ExpertFactors: Sendable {
 }
 
 /// (token, expert) pairs of a device's experts, sorted by expert, tokens in their order inside an expert.
-struct ExpertOrder {
+package struct ExpertOrder {
     /// Token of each sorted row.
     let tokens: [Int]
     /// Sorted row of each pair in the routing's order; nil for an expert of another device.
@@ -220,7 +221,7 @@ struct ExpertOrder {
     /// Experts that have work, with their sorted rows.
     let runs: [(expert: Int, rows: Range<Int>)]
 
-    init(_ routing: Routing, experts: Int, owned: Range<Int>) {
+    package init(_ routing: Routing, experts: Int, owned: Range<Int>) {
         var first = [Int](repeating: 0, count: experts + 1)
         for expert in routing.experts where owned.contains(Int(expert)) { first[Int(expert) + 1] += 1 }
         for expert in 0..<experts { first[expert + 1] += first[expert] }
@@ -239,13 +240,13 @@ struct ExpertOrder {
     }
 
     /// Experts that follow one another, and the sorted rows of all of them.
-    struct Part {
-        let runs: ArraySlice<(expert: Int, rows: Range<Int>)>
-        let rows: Range<Int>
+    package struct Part {
+        package let runs: ArraySlice<(expert: Int, rows: Range<Int>)>
+        package let rows: Range<Int>
     }
 
     /// All experts that have work in parts of at most `limit` rows, or of one expert; one part without any where none has.
-    func parts(ofRows limit: Int) -> [Part] {
+    package func parts(ofRows limit: Int) -> [Part] {
         var parts: [Part] = []
         var first = 0
         while first < runs.count {

@@ -4,11 +4,11 @@ import GLMTensor
 import GLMWeights
 import Testing
 
-/// Experts' outputs are made and added up a part at a time, each of 2 MB at most; a token gets the bits that it gets alone.
+/// Experts' outputs are made and added up in parts; a token gets the bits that it gets alone.
 @Suite struct MixtureOfExpertsTests {
     private static let (hidden, width, experts, perToken) = (512, 16, 6, 2)
-    /// Rows of all experts: 1,200 of 2 KB, so two parts.
-    private static let tokens = 600
+    /// Rows of all experts: 1,800 of 2 KB, so two parts where a part has 2 MB, and more where it has less.
+    private static let tokens = 900
 
     private static func values(_ count: Int, seed: Int) -> [Float] {
         (0..<count).map { Float(($0 &* 7919 &+ seed &* 104_729) % 2003 - 1001) / 4096 }
@@ -34,14 +34,17 @@ import Testing
             shared: mlp(100, compute), compute: compute)
     }
 
-    @Test(arguments: [1, 2]) func partsChangeNothing(threads: Int) throws {
-        let compute = Compute(kernels: .table(.best), pool: ThreadPool(threads: threads))
+    @Test(arguments: [1, 2], [ProductArithmetic.float32, .bfloat16])
+    func partsChangeNothing(threads: Int, arithmetic: ProductArithmetic) throws {
+        let compute = Compute(
+            kernels: .table(.best), pool: ThreadPool(threads: threads), arithmetic: arithmetic)
         let mixture = Self.mixture(compute)
         let x = Tensor(
             shape: [Self.tokens, Self.hidden], values: Self.values(Self.tokens * Self.hidden, seed: 3))
         let together = mixture(x)
-        // Every expert has work, so the first and the last part have.
-        #expect(Self.tokens * Self.perToken * Self.hidden * 4 > MixtureOfExperts.partBytes)
+        let order = ExpertOrder(mixture.router(x).routing, experts: Self.experts, owned: 0..<Self.experts)
+        let limit = MixtureOfExperts.partBytes * threads / (Self.hidden * 4)
+        #expect(order.parts(ofRows: limit).count > 1)
         #expect(Set(mixture.router(x).routing.experts).count == Self.experts)
         var different = Set<[Float]>()
         for token in 0..<Self.tokens {
@@ -51,5 +54,27 @@ import Testing
         }
         // Negative control: tokens differ, so rows that were mixed up would be noticed.
         #expect(different.count > Self.tokens / 2)
+    }
+
+    /// Parts hold every row of the experts that a device owns once, in order, and no more than was asked unless one expert has more.
+    @Test(arguments: [0..<6, 2..<5, 5..<6, 0..<0], [1, 7, 100, 10_000])
+    func partsHoldEveryRowOnce(owned: Range<Int>, limit: Int) throws {
+        let mixture = Self.mixture(Compute(kernels: .table(.best), pool: ThreadPool(threads: 1)))
+        let x = Tensor(shape: [40, Self.hidden], values: Self.values(40 * Self.hidden, seed: 5))
+        let routing = mixture.router(x).routing
+        let parts = ExpertOrder(routing, experts: Self.experts, owned: owned).parts(ofRows: limit)
+        let pairs = routing.experts.filter { owned.contains(Int($0)) }
+        #expect(parts.map(\.rows.count).reduce(0, +) == pairs.count)
+        #expect(parts.flatMap { $0.runs.map(\.expert) } == Set(pairs.map(Int.init)).sorted())
+        #expect(!parts.isEmpty)
+        var next = 0
+        for part in parts {
+            #expect(part.rows.count <= limit || part.runs.count == 1)
+            for run in part.runs {
+                #expect(run.rows.lowerBound == next)
+                next = run.rows.upperBound
+            }
+            #expect(part.rows.upperBound == next || part.runs.isEmpty)
+        }
     }
 }
