@@ -108,7 +108,7 @@ func scale_codes_baseline(_ job: UnsafePointer<code_scaling>) {
     }
 }
 
-/// y = factor · x, `count` floats: whole chunks of 64.
+/// y = factor · x, `count` floats: whole groups of 16; y may be x.
 @inline(__always)
 private func multiply(
     _ x: UnsafePointer<Float>, _ factor: Float, _ count: Int, _ y: UnsafeMutablePointer<Float>
@@ -117,10 +117,7 @@ private func multiply(
     var i = 0
     while i < count {
         f32x16_store(y + i, f32x16_multiply(f32x16_load(x + i), all))
-        f32x16_store(y + (i &+ 16), f32x16_multiply(f32x16_load(x + (i &+ 16)), all))
-        f32x16_store(y + (i &+ 32), f32x16_multiply(f32x16_load(x + (i &+ 32)), all))
-        f32x16_store(y + (i &+ 48), f32x16_multiply(f32x16_load(x + (i &+ 48)), all))
-        i &+= 64
+        i &+= 16
     }
 }
 
@@ -166,12 +163,8 @@ func scale_row_baseline(
     _ x: UnsafePointer<Float>, _ factor: Float, _ count: Int, _ y: UnsafeMutablePointer<Float>
 ) {
     let whole = count & ~15
-    let all = f32x16_all(factor)
-    var i = 0
-    while i < whole {
-        f32x16_store(y + i, f32x16_multiply(f32x16_load(x + i), all))
-        i &+= 16
-    }
+    multiply(x, factor, whole, y)
+    var i = whole
     while i < count {
         y[i] = x[i] * factor
         i &+= 1
