@@ -259,13 +259,13 @@ func decodingOnceChangesNothing(level: InstructionSet, columns: Int) throws {
             NaiveKernels(level).product(
                 w.view, rows: 0..<11, x: x.floats, tokens: tokens, xStride: columns, y: $0, yStride: 11)
         }
-        for once in [true, false] {
-            let made = try product(Kernels.table(level).decoding(inMultipliers: once))
-            #expect(bits(made) == bits(plain), "\(tokens) tokens, \(once)")
+        for inMultipliers in [true, false] {
+            let made = try product(Kernels.table(level).decoding(inMultipliers: inMultipliers))
+            #expect(bits(made) == bits(plain), "\(tokens) tokens, \(inMultipliers)")
             // Two roads were taken.
-            let isDirect = Kernels.table(level).decoding(inMultipliers: once).multipliesDirectly(
+            let isDirect = Kernels.table(level).decoding(inMultipliers: inMultipliers).multipliesDirectly(
                 w.view, tokens: tokens)
-            #expect(isDirect == (tokens == 12 || !once || level < .avx512))
+            #expect(isDirect == (tokens == 12 || !inMultipliers || level < .avx512))
         }
     }
 }
