@@ -48,7 +48,7 @@ let package = Package(
             name: "GLMParallel", dependencies: ["GLMKernels", "GLMFiles", "GLMTensor", "GLMWeights"],
             swiftSettings: strict),
         .systemLibrary(
-            name: "CMPI", pkgConfig: "mpi-c", providers: [.apt(["libopenmpi-dev"]), .brew(["open-mpi"])]),
+            name: "CMPI", pkgConfig: "mpi", providers: [.apt(["libopenmpi-dev"]), .brew(["open-mpi"])]),
         .target(
             name: "GLMMPI",
             dependencies: [

@@ -5,6 +5,10 @@
 #define OMPI_SKIP_MPICXX 1
 #define MPICH_SKIP_MPICXX 1
 #include <mpi.h>
+#include <unistd.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
 
 // A request: a pointer or a number.
 typedef struct { MPI_Request request; } glm_mpi_message;
@@ -48,6 +52,42 @@ static inline int glm_mpi_receive(float *values, int count, int rank, int tag, g
 
 static inline int glm_mpi_test(glm_mpi_message *message, int *done) {
     return MPI_Test(&message->request, done, MPI_STATUS_IGNORE);
+}
+
+// Whether a message from `rank` waits here that has a tag between `first` and `last`, and not `tag`.
+static inline int glm_mpi_is_elsewhere(int rank, int tag, int first, int last) {
+    int found = 0;
+    MPI_Status status;
+    if (MPI_Iprobe(rank, MPI_ANY_TAG, MPI_COMM_WORLD, &found, &status) != MPI_SUCCESS || !found) return 0;
+    return status.MPI_TAG != tag && status.MPI_TAG >= first && status.MPI_TAG < last;
+}
+
+// Takes a value with this tag, when one is here: 1, and who sent it.
+static inline int glm_mpi_take(int tag, int *rank, float *value) {
+    int found = 0;
+    MPI_Status status;
+    if (MPI_Iprobe(MPI_ANY_SOURCE, tag, MPI_COMM_WORLD, &found, &status) != MPI_SUCCESS || !found) return 0;
+    *rank = status.MPI_SOURCE;
+    return MPI_Recv(value, 1, MPI_FLOAT, *rank, tag, MPI_COMM_WORLD, MPI_STATUS_IGNORE) == MPI_SUCCESS;
+}
+
+// How many processes of the group run on this machine, and how many processors these may use together. All processes call it.
+static inline int glm_mpi_neighbours(int *processes, int *processors) {
+    unsigned char usable[128] = {0}; // a bit for each processor
+    MPI_Comm here;
+    int status = MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &here);
+    if (status != MPI_SUCCESS) return status;
+#if defined(__linux__)
+    if (syscall(SYS_sched_getaffinity, 0, sizeof usable, usable) < 0) usable[0] = 1;
+#else
+    for (long i = 0; i < sysconf(_SC_NPROCESSORS_ONLN) && i < 1024; i++) usable[i / 8] |= 1 << i % 8;
+#endif
+    MPI_Comm_size(here, processes);
+    status = MPI_Allreduce(MPI_IN_PLACE, usable, sizeof usable, MPI_BYTE, MPI_BOR, here);
+    MPI_Comm_free(&here);
+    *processors = 0;
+    for (int i = 0; i < 1024; i++) *processors += usable[i / 8] >> i % 8 & 1;
+    return status;
 }
 
 static inline int glm_mpi_finish(void) { return MPI_Finalize(); }

@@ -17,6 +17,8 @@ package enum MPIProcess {
     /// - Throws: `usage` for a build without MPI, and for another number of processes.
     package static func join(size: Int, timeout: Duration) throws(InputError) -> any Communicator {
         #if MPI
+            LastWords.speakWhenTerminated()
+            let start = StartWatch(timeout: timeout)
             let status = glm_mpi_start()
             guard status == 0 else {
                 throw InputError(
@@ -30,9 +32,10 @@ package enum MPIProcess {
                     expected: "\(size), as --tp-size says",
                     remedy: "mpirun -np \(size) glm-infer … --tp-size \(size) --distributed mpi")
             }
-            let device = MPIDevice(rank: Int(glm_mpi_rank()), size: found, timeout: timeout)
-            LastWords.speakWhenTerminated()
-            return device
+            start.end()
+            let rank = Int(glm_mpi_rank())
+            let pulse = Pulse(rank: rank, size: found, timeout: timeout)
+            return MPIDevice(rank: rank, size: found, timeout: timeout, pulse: pulse)
         #else
             throw InputError(
                 .usage, subject: "--distributed mpi", found: "a build without MPI",
@@ -40,10 +43,22 @@ package enum MPIProcess {
         #endif
     }
 
+    /// How many processes of the group run on this machine, and the processors that they may use together.
+    /// - Precondition: the group is joined, and all its processes ask.
+    package static func neighbours() -> (processes: Int, processors: Int) {
+        #if MPI
+            var processes: Int32 = 1, processors: Int32 = 1
+            let status = MPICalls.alone { unsafe glm_mpi_neighbours(&processes, &processors) }
+            return status == 0 ? (Int(processes), Int(processors)) : (Int(glm_mpi_size()), 1)
+        #else
+            return (1, 1)
+        #endif
+    }
+
     /// Leaves the group in peace; without one it does nothing.
     package static func leave() {
         #if MPI
-            if glm_mpi_is_running() != 0 { _ = glm_mpi_finish() }
+            MPICalls.alone { if glm_mpi_is_running() != 0 { _ = glm_mpi_finish() } }
         #endif
     }
 

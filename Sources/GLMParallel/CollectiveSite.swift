@@ -35,7 +35,8 @@ package struct CollectiveSite: Sendable, Hashable {
 
     /// Whether a device may be waited for without end.
     ///
-    /// Between two commands the first device waits for its user; while weights are read, for the disk.
+    /// Between two commands the first device waits for its user; while weights are read, for the disk. A process must be
+    /// heard of all the same.
     package var isPatient: Bool { operation == .command || operation == .loaded }
 }
 
