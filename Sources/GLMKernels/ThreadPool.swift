@@ -19,6 +19,8 @@ import Synchronization
 public final class ThreadPool: Sendable {
     /// Threads that take part in a region, the caller included.
     public let threads: Int
+    /// Whether who waits does not sleep at once.
+    package let spins: Bool
     private let state: PoolState
     private let workers: [PoolThread]
     private let scratch: SeatScratch
@@ -28,10 +30,18 @@ public final class ThreadPool: Sendable {
 
     /// Starts `threads − 1` workers; fewer when the system refuses to start one. More threads than processors
     /// are allowed (and never spin).
-    /// - Precondition: `threads` is positive.
-    public init(threads: Int = ThreadPool.availableProcessors) {
-        precondition(threads > 0, "a pool of \(threads) threads")
-        let state = PoolState(seats: threads, spins: threads <= ThreadPool.availableProcessors)
+    ///
+    /// - Parameters:
+    ///   - pools: how many such pools work at the same time, in this process or beside it.
+    ///   - processors: what they all may use together.
+    /// - Precondition: `threads` and `pools` are positive.
+    public init(
+        threads: Int = ThreadPool.availableProcessors, pools: Int = 1,
+        processors: Int = ThreadPool.availableProcessors
+    ) {
+        precondition(threads > 0 && pools > 0, "\(pools) pools of \(threads) threads")
+        spins = threads <= processors / pools
+        let state = PoolState(seats: threads, spins: spins)
         var workers: [PoolThread] = []
         while workers.count + 1 < threads, let worker = PoolThread.start(state, seat: workers.count + 1) {
             workers.append(worker)

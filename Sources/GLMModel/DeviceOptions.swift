@@ -12,6 +12,8 @@ package struct DeviceOptions: Sendable {
 
     package var layout = ParallelLayout.single
     package var transport = Transport.threads
+    /// Processes of the group on this machine, and the processors that they may use together.
+    package var neighbours = (processes: 1, processors: 1)
     /// How long a device waits for the others.
     package var timeout = Duration.seconds(300)
     /// What else all devices must agree on, by name: the command line, the seed.
@@ -20,4 +22,10 @@ package struct DeviceOptions: Sendable {
     package var failed: @Sendable (CollectiveFailure) -> Never = { preconditionFailure("\($0)") }
 
     package init() {}
+
+    /// Whether this process is the one that leads and prints.
+    package var isFirst: Bool {
+        if case .process(let communicator) = transport { return communicator.rank == 0 }
+        return true
+    }
 }

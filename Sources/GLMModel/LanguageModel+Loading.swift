@@ -62,10 +62,18 @@ extension DeviceOptions {
 extension LoadOptions {
     /// The machine of one device: its share of the threads, and a profile of its own.
     fileprivate func compute(of device: Device) throws(InputError) -> Compute {
-        var share = threads
-        if case .threads = devices.transport { share = max(1, threads / devices.layout.tensor) }
+        let pool =
+            switch devices.transport {
+            case .threads:
+                ThreadPool(
+                    threads: max(1, threads / devices.layout.tensor), pools: devices.layout.tensor)
+            case .process:
+                ThreadPool(
+                    threads: threads, pools: devices.neighbours.processes,
+                    processors: devices.neighbours.processors)
+            }
         return Compute(
-            kernels: .table(instructionSet), pool: ThreadPool(threads: share), blas: try gemm.library(),
+            kernels: .table(instructionSet), pool: pool, blas: try gemm.library(),
             profile: device.rank == 0 ? profile : profile.map { _ in Profile(laps: false) },
             arithmetic: numerics)
     }

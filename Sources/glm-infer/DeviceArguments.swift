@@ -58,6 +58,7 @@ struct DeviceArguments: ParsableArguments {
         }
         guard distributed == .mpi else { return options }
         options.transport = .process(try MPIProcess.join(size: tpSize, timeout: options.timeout))
+        options.neighbours = MPIProcess.neighbours()
         options.agreement = [
             ("build", try ProgramVersion.identity()), ("seed", seed.map { "\($0)" } ?? "none"),
         ]
@@ -76,14 +77,6 @@ struct DeviceArguments: ParsableArguments {
 /// `--distributed`.
 enum Distribution: String, ExpressibleByArgument, CaseIterable {
     case threads, mpi
-}
-
-extension DeviceOptions {
-    /// Whether this process is the one that prints.
-    var isFirst: Bool {
-        if case .process(let communicator) = transport { return communicator.rank == 0 }
-        return true
-    }
 }
 
 extension LanguageModel {

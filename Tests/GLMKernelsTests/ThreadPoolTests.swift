@@ -20,6 +20,17 @@ private func visits(_ pool: ThreadPool, chunks: Int) -> [Int] {
     return (0..<chunks).map { counters[$0] }
 }
 
+/// Threads of one pool and of those beside it count: eight pools of two threads do not spin on two processors, nor on eight.
+@Test(arguments: [(1, 1, 1, true), (2, 1, 1, false), (2, 1, 2, true), (1, 8, 2, false), (2, 8, 2, false)])
+func poolsThatShareProcessorsSleep(threads: Int, pools: Int, processors: Int, spins: Bool) {
+    #expect(ThreadPool(threads: threads, pools: pools, processors: processors).spins == spins)
+}
+
+@Test(arguments: [(2, 8, 15, false), (2, 8, 16, true), (4, 2, 8, true), (4, 2, 7, false)])
+func poolsWithProcessorsOfTheirOwnSpin(threads: Int, pools: Int, processors: Int, spins: Bool) {
+    #expect(ThreadPool(threads: threads, pools: pools, processors: processors).spins == spins)
+}
+
 @Test(arguments: [1, 2, 3, 8])
 func everyChunkRunsOnce(threads: Int) {
     let pool = ThreadPool(threads: threads)
