@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import GLMFiles
 internal import GLMInference
+internal import GLMMPI
 internal import GLMModel
 
 /// `verify`: compares every quantity of a golden folder with what this engine computes.
@@ -32,6 +33,8 @@ struct VerifyCommand: ParsableCommand {
         options.gemm = gemm.backend
         options.devices = try devices.options()
         let report = try GoldenVerifier(directory: golden).verify(options: options)
+        MPIProcess.leave()
+        guard options.devices.isFirst else { return }
         try Console.output(VerifyCommand.table(report))
         if !report.passed { throw ExitCode(ExitStatus.difference.code) }
     }

@@ -30,7 +30,7 @@ public struct GoldenVerifier {
     ///
     /// `options.latentNormEpsilon` is replaced by what `golden.json` says, `options.gemm` by what a dump says, and each quantity is computed in the
     /// numerics its name asks for: `fp8.gemm.*` and `fp8.w8a8.*` with quantised inputs and on one device, all others in
-    /// Float32 or what a dump says.
+    /// Float32 or what a dump says. Of several processes only the first has a report with rows.
     public func verify(options: LoadOptions) throws(InputError) -> GoldenReport {
         var options = options
         options.numerics = settings.numerics
@@ -40,8 +40,10 @@ public struct GoldenVerifier {
         try settings.check(level: options.instructionSet, file: directory + "/golden.json")
         var computed: [String: GoldenArray] = [:]
         let folders = try checkpointFolders()
-        let model = try load(folders.main, options: options)
-        try computeAll(with: GoldenReproduction(model), vocabulary: model.configuration, into: &computed)
+        let isFirst = options.devices.isFirst
+        try lead(folders.main, options: options) { (model) throws(InputError) in
+            try computeAll(with: GoldenReproduction(model), vocabulary: model.configuration, into: &computed)
+        }
         if goldens["fp8.dequant.logits"] != nil {
             guard let twin = folders.fp8Twin else {
                 throw InputError(
@@ -49,11 +51,13 @@ public struct GoldenVerifier {
                     found: "no checkpoint in fp8/",
                     expected: "the FP8 twin that it belongs to")
             }
-            let reproduction = GoldenReproduction(try load(twin, options: options))
-            let ids = try tokens("long.input_ids", model.configuration)
-            computed["fp8.dequant.logits"] =
-                reproduction.prompt(ids, prefix: "x", withCaches: false)["x.logits"]
+            try lead(twin, options: options) { (model) throws(InputError) in
+                let ids = try tokens("long.input_ids", model.configuration)
+                computed["fp8.dequant.logits"] =
+                    GoldenReproduction(model).prompt(ids, prefix: "x", withCaches: false)["x.logits"]
+            }
         }
+        guard isFirst else { return GoldenReport(rows: []) }
         if goldens.keys.contains(where: { $0.hasPrefix("fp8.gemm.") || $0.hasPrefix("fp8.w8a8.") }),
             let twin = folders.fp8Twin
         {
@@ -107,6 +111,16 @@ public struct GoldenVerifier {
         let model = try LanguageModel.load(directory: folder, options: options)
         try settings.check(model.configuration, file: directory + "/golden.json")
         return model
+    }
+
+    /// Lets `body` work with a model, together with the other devices; on those it does what the first one says.
+    private func lead(
+        _ folder: String, options: LoadOptions, _ body: (LanguageModel) throws(InputError) -> Void
+    ) throws(InputError) {
+        let model = try load(folder, options: options)
+        guard options.devices.isFirst else { return model.follow() }
+        try body(model)
+        model.disband()
     }
 
     private func computeAll(
