@@ -1,6 +1,6 @@
 package import GLMFiles
 import GLMParallel
-import GLMWeights
+package import GLMWeights
 
 /// What all devices of a group must have in common before they work together: names, and a hash of each value.
 struct Agreement {
@@ -57,17 +57,27 @@ package struct Fingerprint {
         for place in unsafe file.bytes.indices { unsafe add(file.bytes[place]) }
     }
 
-    /// Names, types, shapes, and 64 bytes from the middle of up to 4096 tensors: two checkpoints of one model differ in
-    /// all of their weights, and nothing is read that is not needed anyway.
-    init(sampling checkpoint: Checkpoint) {
-        let step = max(1, checkpoint.tensors.count / 4096)
-        for (index, tensor) in checkpoint.tensors.enumerated() {
+    /// Names, types, shapes, and 64 bytes from up to eight places of each tensor, its ends among them: a copy that differs in
+    /// a run of weights is found, one that differs in a few bytes perhaps not. Of a model of many tensors fewer places are
+    /// read, so that nothing waits for the disk that is not needed anyway.
+    package init(sampling checkpoint: Checkpoint) {
+        let tensors = checkpoint.tensors
+        let places = max(1, min(8, Fingerprint.samples / max(1, tensors.count)))
+        let step = max(1, tensors.count / Fingerprint.samples)
+        for (index, tensor) in tensors.enumerated() {
             for byte in "\(tensor.name) \(tensor.type.rawValue) \(tensor.shape)".utf8 { add(byte) }
             guard index.isMultiple(of: step) else { continue }
-            let middle = unsafe tensor.bytes.count / 2
-            for place in unsafe middle..<min(middle + 64, tensor.bytes.count) {
-                unsafe add(tensor.bytes[place])
+            let last = unsafe max(0, tensor.bytes.count - Fingerprint.sampleBytes)
+            for place in 0..<places {
+                let first = places == 1 ? last / 2 : last * place / (places - 1)
+                for byte in unsafe first..<min(first + Fingerprint.sampleBytes, tensor.bytes.count) {
+                    unsafe add(tensor.bytes[byte])
+                }
             }
         }
     }
+
+    /// About so many samples of one checkpoint.
+    private static let samples = 32_768
+    private static let sampleBytes = 64
 }
