@@ -16,7 +16,9 @@ extension LanguageModel {
         let configuration = try GLMConfiguration.load(path: directory + "/config.json")
         try InstructionSet.check()
         try options.checkProducts(configuration)
-        try configuration.check(options.devices.layout)
+        try configuration.check(options.devices.layout) {
+            options.brokenBlock(of: configuration, in: $0) == nil
+        }
         let checkpoint = try Checkpoint.open(directory: directory)
         let devices = options.devices.makeDevices()
         if case .process = options.devices.transport, let device = devices.first {

@@ -69,13 +69,19 @@ extension LoadOptions {
                 .usage, subject: subject, found: "blocks of \(block.columns) columns",
                 expected: "a multiple of 16")
         }
-        try checkBlocks(of: configuration, block.columns)
+        if let width = brokenBlock(of: configuration, in: devices.layout) {
+            throw InputError(
+                .usage, subject: subject, found: "\(width.key) \(width.size) over \(width.parts) devices",
+                expected: "shares that are multiples of \(block.columns)")
+        }
     }
 
-    /// Inputs are quantised in groups as wide as a block, which no two devices may share.
-    private func checkBlocks(of configuration: GLMConfiguration, _ block: Int) throws(InputError) {
-        let layout = devices.layout
-        guard layout.tensor > 1 else { return }
+    /// The first width whose shares are not whole blocks under `w8a8`, and nil where all are: inputs are quantised in
+    /// groups as wide as a block, which no two devices may share.
+    func brokenBlock(
+        of configuration: GLMConfiguration, in layout: ParallelLayout
+    ) -> (key: String, size: Int, parts: Int)? {
+        guard numerics == .w8a8, layout.tensor > 1, let block = configuration.weightBlock else { return nil }
         let widths = [
             (
                 "heads × v_head_dim", configuration.headCount * configuration.valueDimension,
@@ -85,11 +91,7 @@ extension LoadOptions {
             ("moe_intermediate_size", configuration.expertIntermediateSize, layout.expertTensor),
             ("shared width", configuration.sharedIntermediateSize, layout.tensor),
         ]
-        for (key, size, parts) in widths where parts > 0 && !(size / parts).isMultiple(of: block) {
-            throw InputError(
-                .usage, subject: "--numerics w8a8", found: "\(key) \(size) over \(parts) devices",
-                expected: "shares that are multiples of \(block)")
-        }
+        return widths.first { _, size, parts in parts > 0 && !(size / parts).isMultiple(of: block.columns) }
     }
 }
 

@@ -44,7 +44,8 @@ struct DeviceArguments: ParsableArguments {
         }
         options.layout = ParallelLayout(
             tensor: tpSize, expert: epSize, data: enableDpAttention ? dpSize ?? tpSize : 1)
-        try options.layout.check([])
+        options.layout.isGroupForEachDevice = enableDpAttention && dpSize == nil
+        try options.layout.check()
         guard (0.001...86_400).contains(collectiveTimeout) else {
             throw InputError(
                 .usage, subject: "--collective-timeout", found: "\(collectiveTimeout)",

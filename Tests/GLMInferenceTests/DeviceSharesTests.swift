@@ -129,7 +129,7 @@ import Testing
 }
 
 /// Random numbers from a seed.
-private struct SeededNumbers {
+struct SeededNumbers {
     private let random: CounterRandom
     private var position: UInt64 = 0
 

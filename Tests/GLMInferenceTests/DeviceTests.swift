@@ -51,7 +51,10 @@ import Testing
         expectRefused(.usage, containing: "num_attention_heads 4 does not divide by 8", "1, 2 or 4") {
             try load("tiny/bf16", ParallelLayout(tensor: 8))
         }
-        expectRefused(.usage, containing: "vocab_size 131", "num_attention_heads 3", "a division by 1") {
+        expectRefused(
+            .usage, containing: "vocab_size 131", "num_attention_heads 3",
+            "a division by 1: nothing else would do"
+        ) {
             try load("shared-odd/bf16", ParallelLayout(tensor: 2))
         }
         var odd = try load("fresh-eight/bf16", .single).configuration
