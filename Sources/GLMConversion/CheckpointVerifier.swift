@@ -122,23 +122,23 @@ package struct CheckpointVerifier: Sendable {
             "\(tensor.file): tensor \(tensor.name): \(tensor.nonFinite.count) \(what), the first at \(place)"
     }
 
-    /// Finite multipliers that the kernels can use, powers of two where the configuration says so.
+    /// Multipliers that a largest magnitude gives and that the kernels can use; powers of two where the configuration
+    /// says so. Of every fault the first block is told.
     private func checkScales(of tensor: StoredTensor, _ report: inout VerificationReport) throws(InputError) {
         let source = try SourceTensor(tensor, in: checkpoint, block: block)
         guard let scales = source.scales else { return }
+        var told: Set<String> = []
         for (index, scale) in try scales.floats().enumerated() {
-            let fault: String
-            if !(abs(scale) < 256) {
-                if !scale.isFinite { continue }  // told already
-                fault = "of magnitude 256 or more"
-            } else if !scaleFormat.allows(scale) {
-                fault = "not a power of two, as scale_fmt promises"
-            } else {
-                continue
-            }
+            guard scale.isFinite, let fault = fault(of: scale), told.insert(fault).inserted else { continue }
             let place = "row \(index / source.stripBlocks), column \(index % source.stripBlocks)"
             report.problems.append("tensor \(scales.name): the scale \(scale) at \(place) is \(fault)")
-            return
         }
+    }
+
+    /// What is wrong with a finite multiplier.
+    private func fault(of scale: Float) -> String? {
+        if abs(scale) >= 256 { return "of magnitude 256 or more" }
+        if scale < 0 { return "negative" }
+        return scaleFormat.allows(scale) ? nil : "not a power of two, as scale_fmt promises"
     }
 }

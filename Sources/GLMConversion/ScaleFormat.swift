@@ -26,10 +26,11 @@ package enum ScaleFormat: String, Sendable, CaseIterable {
         }
     }
 
-    /// Whether `scale` is one that this format may have produced.
+    /// Whether `scale` is one that a block's largest magnitude may have given: never a negative one. Zero is a
+    /// quotient too, that of a block of zeros.
     package func allows(_ scale: Float) -> Bool {
         switch self {
-        case .float32: scale.isFinite
+        case .float32: scale.isFinite && scale >= 0
         case .powerOfTwo: scale.isNormal && scale > 0 && scale.significand == 1
         }
     }

@@ -60,6 +60,26 @@ import Testing
         #expect(problems.contains { $0.contains("256.0 at row 0, column 1 is of magnitude 256 or more") })
     }
 
+    /// A scale is a magnitude over 448. The sign of a block turned leaves every other check content.
+    @Test func aNegativeScaleIsToldWithItsPlace() throws {
+        let folder = try TemporaryDirectory()
+        let path = try makeNano(.float8, in: folder, "in")
+        let name = "model.layers.0.self_attn.o_proj.weight_scale_inv"
+        // Negative control: of a block of zeros the quotient is zero, whatever its sign.
+        try patch(path, name, at: 0, floatBytes([0]))
+        try patch(path, name, at: 4, floatBytes([-0.0]))
+        #expect(try Self.verify(path).problems == [])
+        try patch(path, name, at: 4, floatBytes([-0.003]))
+        let report = try Self.verify(path)
+        let line = "tensor \(name): the scale -0.003 at row 0, column 1 is negative"
+        #expect(report.problems == [line])
+        #expect(report.json["problems"] == .array([.string(line)]) && report.json["ok"] == .bool(false))
+        // Of several faults of a tensor each is told.
+        try patch(path, name, at: 0, floatBytes([-256]))
+        #expect(try Self.verify(path).problems.count == 2)
+        #expect(try Self.verify(path, scales: .powerOfTwo).problems.filter { $0.contains(name) }.count == 3)
+    }
+
     @Test func promisedPowersOfTwoAreChecked() throws {
         let folder = try TemporaryDirectory()
         let path = try makeNano(.bfloat16, in: folder, "in")

@@ -34,6 +34,9 @@ import Testing
         for scale: Float in [3, 0, -1, .nan, .infinity, 0x1p-127, Float(1).nextUp] {
             #expect(!ScaleFormat.powerOfTwo.allows(scale), "\(scale)")
         }
-        #expect(ScaleFormat.float32.allows(3) && !ScaleFormat.float32.allows(.nan))
+        for scale: Float in [3, 0, -0.0, 0x1p-127] { #expect(ScaleFormat.float32.allows(scale), "\(scale)") }
+        for scale: Float in [.nan, .infinity, -1, -.leastNonzeroMagnitude] {
+            #expect(!ScaleFormat.float32.allows(scale), "\(scale)")
+        }
     }
 }
