@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import GLMFiles
 internal import GLMInference
+internal import GLMParallel
 internal import GLMText
 
 /// `chat`: a conversation, or one turn of it.
@@ -72,11 +73,14 @@ struct ChatCommand: AsyncParsableCommand {
             messages: history + question)
         guard isAsked else {
             try await talk(&conversation, interrupts)
+            if model.devices.areSeveral { Console.note(loaded.model.traffic.table) }
             return
         }
-        let turn = try await conversation.goOn(interrupts: interrupts, streams: !json)
+        var turn = try await conversation.goOn(interrupts: interrupts, streams: !json)
+        if model.devices.areSeveral { turn.report.traffic = loaded.model.traffic }
         if json { try Console.output(turn.json.text(.compact) + "\n") }
         Console.note(turn.report.line)
+        if let traffic = turn.report.traffic { Console.note(traffic.table) }
     }
 
     private func definitions() throws(InputError) -> [ToolDefinition] {
