@@ -54,9 +54,6 @@ package final class TrafficLedger: Sendable {
 
     /// Everything entered so far, in the order of first appearance.
     package var entries: [Entry] { state.withLock { $0.entries } }
-
-    /// Forgets everything.
-    package func reset() { state.withLock { $0 = State() } }
 }
 
 extension TrafficLedger.Entry {

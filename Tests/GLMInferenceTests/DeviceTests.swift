@@ -127,23 +127,6 @@ import Testing
         }
     }
 
-    /// The closed form of the documentation, for the sizes of GLM-5 as for those of a test.
-    @Test func trafficHasAClosedForm() throws {
-        let model = try load("fresh-eight/bf16", ParallelLayout(tensor: 2))
-        var caches = [model.makeCache()]
-        _ = model.forward([SequenceStep(tokens: [1, 2, 3, 4], logitRows: 2)], caches: &caches)
-        let entries = model.deviceReports()[1].traffic.filter {
-            ![.command, .report].contains($0.key.site.operation)
-        }
-        var c = model.configuration
-        let expected = c.traffic(rows: 4, logitRows: 2, isDraft: false)
-        #expect(entries.reduce(0) { $0 + $1.calls } == expected.calls)
-        #expect(entries.reduce(0) { $0 + $1.bytes } == expected.bytes)
-        (c.layerCount, c.hiddenSize, c.vocabularySize) = (78, 6144, 154_880)
-        #expect(c.traffic(rows: 1, logitRows: 1, isDraft: false) == (158, 4_477_952))
-        #expect(c.traffic(rows: 1, logitRows: 1, isDraft: true) == (4, 693_248))
-    }
-
     /// Every device multiplies its share of what is cut, and all of what is replicated: no more and no less.
     @Test(arguments: ["fresh-eight/bf16", "eight-edges/fp8"], [2, 8])
     func workIsAShare(folder: String, devices: Int) throws {

@@ -15,8 +15,6 @@ import Testing
         #expect(ledger.entries[0].calls == 2)
         #expect(ledger.entries[0].bytes == 64)
         #expect(ledger.entries[0].nanoseconds == 12)
-        ledger.reset()
-        #expect(ledger.entries.isEmpty)
     }
 
     @Test func entriesTravelAsWords() {
