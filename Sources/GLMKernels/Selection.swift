@@ -5,6 +5,9 @@ import CVector
 ///
 /// Equal scores are decided for the lower position; −0 and +0 are equal. A NaN ranks below −∞, so it is taken
 /// only when nothing else is left. Radix select over the bits of the scores: O(count), whatever the values.
+///
+/// The engine chooses with `Kernels.selectLargest`, which narrows the range of the limit by counting; this is its plain
+/// twin.
 /// - Precondition: `output` has room for min(k, count) positions; `count` fits in 31 bits.
 @discardableResult
 public func selectLargest(

@@ -16,7 +16,7 @@ package struct DeviceOptions: Sendable {
     package var neighbours = (processes: 1, processors: 1)
     /// How long a device waits for the others.
     package var timeout = Duration.seconds(300)
-    /// What else all devices must agree on, by name: the command line, the seed.
+    /// What else all devices must agree on, by name: the build, the seed.
     package var agreement: [(name: String, value: String)] = []
     /// Is told why the work of the group ends, and ends the program: half a sum is of no use to anybody.
     package var failed: @Sendable (CollectiveFailure) -> Never = { preconditionFailure("\($0)") }
