@@ -3,31 +3,9 @@ import CVector
 // Weights and activations in BF16, sums in Float32. A tile runs along k in groups of 32, one accumulator of 16
 // lanes per output: lane i takes element 2i + 1 of a group, then element 2i.
 
-/// Sums of four rows, side by side in memory.
-private struct RowSums {
-    var a = f32x16_all(0), b = f32x16_all(0), c = f32x16_all(0), d = f32x16_all(0)
-
+extension FourSums {
     @inline(__always)
-    init() {}
-
-    @inline(__always)
-    mutating func load(_ p: UnsafePointer<Float>) {
-        a = f32x16_load(p)
-        b = f32x16_load(p + 16)
-        c = f32x16_load(p + 32)
-        d = f32x16_load(p + 48)
-    }
-
-    @inline(__always)
-    func save(_ p: UnsafeMutablePointer<Float>) {
-        f32x16_store(p, a)
-        f32x16_store(p + 16, b)
-        f32x16_store(p + 32, c)
-        f32x16_store(p + 48, d)
-    }
-
-    @inline(__always)
-    func store(_ y: UnsafeMutablePointer<Float>, _ rows: Int, _ rounded: Bool) {
+    fileprivate func store(_ y: UnsafeMutablePointer<Float>, _ rows: Int, _ rounded: Bool) {
         var sums = f32x16_sum4(a, b, c, d)
         if rounded { sums = f32x4_round_bf16(sums) }
         if rows >= 4 { return f32x4_store(y, sums) }
@@ -38,7 +16,7 @@ private struct RowSums {
 
     /// One group: by the instruction, or by two multiplications.
     @inline(__always)
-    mutating func add(_ dot: Bool, _ w: UnsafeRawPointer, _ step: Int, _ x: UnsafeRawPointer) {
+    fileprivate mutating func add(_ dot: Bool, _ w: UnsafeRawPointer, _ step: Int, _ x: UnsafeRawPointer) {
         if dot { dot_bf16_pairs(&self, w, step, x) } else { add_bf16_pairs(&self, w, step, x) }
     }
 }
@@ -46,7 +24,7 @@ private struct RowSums {
 /// One tile: `tokens` and `dot` are literals at every use, so the branches vanish.
 @inline(__always)
 private func pairTile(_ job: pair_tile, _ tokens: Int, _ dot: Bool) {
-    var t0 = RowSums(), t1 = RowSums(), t2 = RowSums(), t3 = RowSums(), t4 = RowSums(), t5 = RowSums()
+    var t0 = FourSums(), t1 = FourSums(), t2 = FourSums(), t3 = FourSums(), t4 = FourSums(), t5 = FourSums()
     if job.first == 0 {
         t0.load(job.sums)
         if tokens > 1 { t1.load(job.sums + 64) }

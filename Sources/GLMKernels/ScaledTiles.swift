@@ -6,33 +6,6 @@ import CVector
 /// The most tokens of one tile: its sums and those of the block at hand are 24 registers.
 let scaledTileWidth = 3
 
-@inline(__always)
-private func load(_ p: UnsafePointer<Float>, _ sums: inout FourSums) {
-    sums.a = f32x16_load(p)
-    sums.b = f32x16_load(p + 16)
-    sums.c = f32x16_load(p + 32)
-    sums.d = f32x16_load(p + 48)
-}
-
-@inline(__always)
-private func save(_ p: UnsafeMutablePointer<Float>, _ sums: FourSums) {
-    f32x16_store(p, sums.a)
-    f32x16_store(p + 16, sums.b)
-    f32x16_store(p + 32, sums.c)
-    f32x16_store(p + 48, sums.d)
-}
-
-@inline(__always)
-private func add(
-    _ a: f32x16, _ b: f32x16, _ c: f32x16, _ d: f32x16, _ x: UnsafePointer<Float>, _ sums: inout FourSums
-) {
-    let token = f32x16_load(x)
-    sums.a = f32x16_multiply_add(a, token, sums.a)
-    sums.b = f32x16_multiply_add(b, token, sums.b)
-    sums.c = f32x16_multiply_add(c, token, sums.c)
-    sums.d = f32x16_multiply_add(d, token, sums.d)
-}
-
 /// sums += block · (token's multiplier · row's multiplier).
 @inline(__always)
 private func accumulate(
@@ -49,9 +22,9 @@ private func accumulate(
 private func scaledTile(_ job: scaled_tile, _ tokens: Int) {
     var t0 = FourSums(), t1 = FourSums(), t2 = FourSums()
     if job.first == 0 {
-        load(job.sums, &t0)
-        if tokens > 1 { load(job.sums + 64, &t1) }
-        if tokens > 2 { load(job.sums + 128, &t2) }
+        t0.load(job.sums)
+        if tokens > 1 { t1.load(job.sums + 64) }
+        if tokens > 2 { t2.load(job.sums + 128) }
     }
     var w = job.panel, x = job.x, rows = job.row_scales, scales = job.token_scales
     var left = job.groups
@@ -60,10 +33,12 @@ private func scaledTile(_ job: scaled_tile, _ tokens: Int) {
         var groups = min(left, job.block)
         left &-= groups
         while groups > 0 {
-            let a = f32x16_load(w), b = f32x16_load(w + 16), c = f32x16_load(w + 32), d = f32x16_load(w + 48)
-            add(a, b, c, d, x, &b0)
-            if tokens > 1 { add(a, b, c, d, x + 16, &b1) }
-            if tokens > 2 { add(a, b, c, d, x + 32, &b2) }
+            let weights = (
+                f32x16_load(w), f32x16_load(w + 16), f32x16_load(w + 32), f32x16_load(w + 48)
+            )
+            b0.add(weights, f32x16_load(x))
+            if tokens > 1 { b1.add(weights, f32x16_load(x + 16)) }
+            if tokens > 2 { b2.add(weights, f32x16_load(x + 32)) }
             w += 64
             x += tokens &* 16
             groups &-= 1
@@ -75,9 +50,9 @@ private func scaledTile(_ job: scaled_tile, _ tokens: Int) {
         scales += tokens
     }
     if job.last == 0 {
-        save(job.sums, t0)
-        if tokens > 1 { save(job.sums + 64, t1) }
-        if tokens > 2 { save(job.sums + 128, t2) }
+        t0.save(job.sums)
+        if tokens > 1 { t1.save(job.sums + 64) }
+        if tokens > 2 { t2.save(job.sums + 128) }
     } else {
         t0.store(job.y, rows: job.rows)
         if tokens > 1 { t1.store(job.y + job.y_stride, rows: job.rows) }

@@ -12,22 +12,22 @@ struct WideTile {
 
     @inline(__always)
     mutating func load(_ p: UnsafePointer<Float>, _ tokens: Int) {
-        WideTile.load(p, &t0)
-        if tokens > 1 { WideTile.load(p + 64, &t1) }
-        if tokens > 2 { WideTile.load(p + 128, &t2) }
-        if tokens > 3 { WideTile.load(p + 192, &t3) }
-        if tokens > 4 { WideTile.load(p + 256, &t4) }
-        if tokens > 5 { WideTile.load(p + 320, &t5) }
+        t0.load(p)
+        if tokens > 1 { t1.load(p + 64) }
+        if tokens > 2 { t2.load(p + 128) }
+        if tokens > 3 { t3.load(p + 192) }
+        if tokens > 4 { t4.load(p + 256) }
+        if tokens > 5 { t5.load(p + 320) }
     }
 
     @inline(__always)
     func save(_ p: UnsafeMutablePointer<Float>, _ tokens: Int) {
-        WideTile.save(p, t0)
-        if tokens > 1 { WideTile.save(p + 64, t1) }
-        if tokens > 2 { WideTile.save(p + 128, t2) }
-        if tokens > 3 { WideTile.save(p + 192, t3) }
-        if tokens > 4 { WideTile.save(p + 256, t4) }
-        if tokens > 5 { WideTile.save(p + 320, t5) }
+        t0.save(p)
+        if tokens > 1 { t1.save(p + 64) }
+        if tokens > 2 { t2.save(p + 128) }
+        if tokens > 3 { t3.save(p + 192) }
+        if tokens > 4 { t4.save(p + 256) }
+        if tokens > 5 { t5.save(p + 320) }
     }
 
     @inline(__always)
@@ -63,28 +63,29 @@ struct WideTile {
         if tokens > 4 { t4.add(w, f32x16_load(x + 4 &* stride)) }
         if tokens > 5 { t5.add(w, f32x16_load(x + 5 &* stride)) }
     }
-
-    @inline(__always)
-    static func load(_ p: UnsafePointer<Float>, _ sums: inout FourSums) {
-        sums.a = f32x16_load(p)
-        sums.b = f32x16_load(p + 16)
-        sums.c = f32x16_load(p + 32)
-        sums.d = f32x16_load(p + 48)
-    }
-
-    @inline(__always)
-    static func save(_ p: UnsafeMutablePointer<Float>, _ sums: FourSums) {
-        f32x16_store(p, sums.a)
-        f32x16_store(p + 16, sums.b)
-        f32x16_store(p + 32, sums.c)
-        f32x16_store(p + 48, sums.d)
-    }
 }
 
 /// A vector for each of four rows.
 typealias FourVectors = (f32x16, f32x16, f32x16, f32x16)
 
 extension FourSums {
+    /// The sums that lie side by side at `p`.
+    @inline(__always)
+    mutating func load(_ p: UnsafePointer<Float>) {
+        a = f32x16_load(p)
+        b = f32x16_load(p + 16)
+        c = f32x16_load(p + 32)
+        d = f32x16_load(p + 48)
+    }
+
+    @inline(__always)
+    func save(_ p: UnsafeMutablePointer<Float>) {
+        f32x16_store(p, a)
+        f32x16_store(p + 16, b)
+        f32x16_store(p + 32, c)
+        f32x16_store(p + 48, d)
+    }
+
     /// Each sum plus its row's weights times the token.
     @inline(__always)
     mutating func add(_ w: FourVectors, _ token: f32x16) {

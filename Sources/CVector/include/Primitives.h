@@ -28,10 +28,8 @@ PRIMITIVE void prefetch_near(const void *p) { __builtin_prefetch(p, 0, 3); }
 // For what is read once: it does not drive out of the outer caches what is used again.
 PRIMITIVE void prefetch_once(const void *p) { __builtin_prefetch(p, 0, 0); }
 PRIMITIVE float f32_load(const void *p) { float v; memcpy(&v, p, sizeof v); return v; }
-PRIMITIVE f32x4 f32x4_load(const void *p) { f32x4 v; memcpy(&v, p, sizeof v); return v; }
 PRIMITIVE void f32x4_store(void *p, f32x4 v) { memcpy(p, &v, sizeof v); }
 PRIMITIVE f32x8 f32x8_load(const void *p) { f32x8 v; memcpy(&v, p, sizeof v); return v; }
-PRIMITIVE void f32x8_store(void *p, f32x8 v) { memcpy(p, &v, sizeof v); }
 PRIMITIVE f32x16 f32x16_load(const void *p) { f32x16 v; memcpy(&v, p, sizeof v); return v; }
 PRIMITIVE void f32x16_store(void *p, f32x16 v) { memcpy(p, &v, sizeof v); }
 
@@ -82,14 +80,8 @@ PRIMITIVE f32x16 f32x16_add(f32x16 a, f32x16 b) { return a + b; }
 PRIMITIVE f32x16 f32x16_subtract(f32x16 a, f32x16 b) { return a - b; }
 PRIMITIVE float f32_square_root(float a) { return __builtin_elementwise_sqrt(a); }
 PRIMITIVE f32x16 f32x16_negate(f32x16 a) { return -a; }
-PRIMITIVE f32x8 f32x8_multiply_add(f32x8 a, f32x8 b, f32x8 c) { return a * b + c; }
-PRIMITIVE f32x8 f32x8_all(float a) { return (f32x8)a; }
-PRIMITIVE f32x4 f32x4_multiply_add(f32x4 a, f32x4 b, f32x4 c) { return a * b + c; }
-PRIMITIVE f32x4 f32x4_all(float a) { return (f32x4)a; }
-PRIMITIVE f32x4 f32x4_multiply(f32x4 a, f32x4 b) { return a * b; }
 // Where a > b then a, else b: a NaN in `a` gives b.
 PRIMITIVE f32x16 f32x16_larger(f32x16 a, f32x16 b) { return a > b ? a : b; }
-PRIMITIVE f32x4 f32x4_larger(f32x4 a, f32x4 b) { return a > b ? a : b; }
 PRIMITIVE i32x16 i32x16_all(int32_t a) { return (i32x16)a; }
 PRIMITIVE int any_equal(f32x16 a, f32x16 b) { return __builtin_reduce_or(a == b) != 0; }
 
@@ -111,7 +103,6 @@ PRIMITIVE float f32x8_sum(f32x8 v) {
     f32x4 q = v.lo + v.hi;
     return (q.x + q.z) + (q.y + q.w);
 }
-PRIMITIVE f32x8 f32x16_fold(f32x16 v) { return v.lo + v.hi; }
 PRIMITIVE float f32x16_sum(f32x16 v) { return f32x8_sum(v.lo + v.hi); }
 // The same tree over four vectors at once.
 PRIMITIVE f32x4 f32x16_sum4(f32x16 a, f32x16 b, f32x16 c, f32x16 d) {

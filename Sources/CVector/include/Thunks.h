@@ -140,7 +140,8 @@ typedef struct {
 } tile_product;
 // All tiles of the block, for 16 registers; and one tile of 1 to 6 tokens, the first of them number `start`,
 // for 32 registers.
-KERNEL(product_tiles, (const tile_product *job), (job))
+void product_tiles_baseline(const tile_product *job);
+AVX2 void product_tiles_avx2(const tile_product *job) { product_tiles_baseline(job); }
 #define WIDE_TILE(tokens)                                                                       \
     void product_tile##tokens##_wide(const tile_product *job, const float *x, long start);      \
     AVX512 void product_tile##tokens##_avx512(const tile_product *job, const float *x, long start) { \
