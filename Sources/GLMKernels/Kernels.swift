@@ -10,13 +10,13 @@ public struct Kernels: Sendable {
     public let level: InstructionSet
     /// Whether weights are asked for past the second-level cache, and index keys in one stream, as Zen does best; no result
     /// depends on it.
-    private(set) var fetchesOnce: Bool
+    package private(set) var fetchesOnce: Bool
     /// Whether factors that are subnormal numbers are to be avoided; no result depends on it.
     private(set) var avoidsSubnormals: Bool
     /// Whether making floats of weights takes the multipliers' time. BF16 weights that meet many tokens are then decoded
     /// once, into a panel, and not by every tile in registers; and one token takes rows of FP8 singly in each stream, not in
     /// pairs, since more sums at a time would not make it faster. No result depends on it.
-    private(set) var decodesInMultipliers: Bool
+    package private(set) var decodesInMultipliers: Bool
 
     /// The kernels of `level`, or of the best level below it that this process can run.
     public static func table(_ level: InstructionSet) -> Kernels {

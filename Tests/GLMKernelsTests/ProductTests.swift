@@ -226,6 +226,19 @@ func emptyProducts(level: InstructionSet) throws {
     #expect(try product(level, w.view, x, tokens: 0) == [])
 }
 
+/// A product of the same matrix with tokens that differ in their last column only.
+private func otherLastColumn(
+    _ kernels: Kernels, _ w: StoredMatrix, _ x: GuardedBytes, tokens: Int
+) throws -> [Float] {
+    let (rows, columns) = (w.view.rows, w.view.columns)
+    let x = try GuardedBytes(
+        (0..<tokens * columns).map { $0 % columns == columns - 1 ? x.floats[$0] + 1 : x.floats[$0] })
+    return try results(tokens * rows) {
+        kernels.product(
+            w.view, rows: 0..<rows, x: x.floats, tokens: tokens, xStride: columns, y: $0, yStride: rows)
+    }
+}
+
 /// How weights are asked for shows in no result.
 @Test(arguments: levels, WeightView.Format.allCases)
 func hintsChangeNothing(level: InstructionSet, format: WeightView.Format) throws {
@@ -239,7 +252,12 @@ func hintsChangeNothing(level: InstructionSet, format: WeightView.Format) throws
             }
         }
         #expect(bits(made[0]) == bits(made[1]), "\(tokens) tokens")
+        // Negative control: the last column, behind which nothing is asked for, does show.
+        let other = try otherLastColumn(.table(level), w, x, tokens: tokens)
+        #expect(bits(made[0]) != bits(other), "\(tokens) tokens")
     }
+    // The choice is not the machine's.
+    #expect([true, false].map { Kernels.table(level).fetching(once: $0).fetchesOnce } == [true, false])
 }
 
 /// Whether BF16 weights are decoded once or by every tile shows in no result: two tiles and three, whole groups of
@@ -287,6 +305,11 @@ func rowsInPairsChangeNothing(level: InstructionSet, columns: Int) throws {
                     w.view, rows: 0..<rows, x: x.floats, tokens: 1, xStride: columns, y: $0, yStride: rows)
             }
             #expect(bits(made) == bits(plain), "\(rows) rows, \(padding) more columns, \(inMultipliers)")
+            // Negative control: the last column does show.
+            let kernels = Kernels.table(level).decoding(inMultipliers: inMultipliers)
+            #expect(bits(try otherLastColumn(kernels, w, x, tokens: 1)) != bits(plain), "\(rows) rows")
+            // The choice is not the machine's.
+            #expect(kernels.decodesInMultipliers == inMultipliers)
         }
     }
 }

@@ -35,6 +35,14 @@ private func compare(
         naive(NaiveKernels(level), a.floats, b.floats, c.floats, $0)
     }
     #expect(bits(quick) == bits(slow), "\(count) elements")
+    // Negative control: another last element shows. (One element alone has the weight 1 whatever it is.)
+    guard count > 1 else { return }
+    for input in [a, c] { input.floats[count - 1] += 0.5 }
+    let other = try results(count) {
+        fill($0)
+        fast(.table(level), a.floats, b.floats, c.floats, $0)
+    }
+    #expect(bits(other) != bits(slow), "\(count) elements")
 }
 
 @Test(arguments: levels, counts)

@@ -97,6 +97,23 @@ import Testing
         let bits = stepped.logits.values.map(\.bitPattern)
         #expect(Array(bits.prefix(4 * stepped.logits.width)) == expected.flatMap { $0 })
         #expect(Array(bits.dropFirst(4 * stepped.logits.width)) == alone[1].logits)
+        // Negative control: where one sequence is another, its own rows are, and no others.
+        let found = Self.beside(model, prompts, changing: 1)
+        let width = together.logits.width
+        let changed = zip(found, alone.flatMap(\.logits)).enumerated().filter { $1.0 != $1.1 }.map {
+            $0.offset / width
+        }
+        #expect(Set(changed).isSubset(of: 3..<43) && changed.contains(3))
+    }
+
+    /// Logits of several sequences in one pass, the first token of one of them changed.
+    static func beside(_ model: LanguageModel, _ prompts: [[Int32]], changing index: Int) -> [UInt32] {
+        var others = prompts
+        others[index][0] = (others[index][0] + 1) % 90
+        var caches = prompts.map { _ in model.makeCache() }
+        let output = model.forward(
+            others.map { SequenceStep(tokens: $0, logitRows: $0.count) }, caches: &caches)
+        return output.logits.values.map(\.bitPattern)
     }
 
     /// A copied cache is a fork: both continue on their own, and equal a sequence that was never forked.

@@ -59,6 +59,8 @@ import Testing
         let together = model.forward(
             prompts.map { SequenceStep(tokens: $0, logitRows: $0.count) }, caches: &caches)
         #expect(together.logits.values.map(\.bitPattern) == alone.flatMap(\.logits))
+        // Negative control: another sequence has other bits.
+        #expect(BitwisePropertyTests.beside(model, prompts, changing: 1) != alone.flatMap(\.logits))
     }
 
     /// Every residual stream, every cached value is a BF16 number; in float32 they are not.
