@@ -16,9 +16,9 @@ struct FourRows {
     let a, b, c, d: UnsafeRawPointer
     /// Up to this byte of a row the prefetch stays in the row; beyond it, it belongs to the row that follows.
     private let turn: Int
-    private let skip: Int
-
+    /// What prefetching runs ahead up to there, and beyond.
     private let distance: Int
+    private let distanceBeyond: Int
     private let neighbourDistance: Int
     private let once: Bool
 
@@ -43,13 +43,13 @@ struct FourRows {
         turn = max(0, length &- distance)
         // Columns of a wider matrix: what follows a row belongs to somebody else, so whole rows are skipped.
         let rows = length < prefetchDistance ? ahead &* stride &- distance : stride &- length
-        skip = (stride == length ? 0 : rows) &+ jump
+        distanceBeyond = distance &+ (stride == length ? 0 : rows) &+ jump
     }
 
     /// Asks for four lines that will be read a little later than those at `offset`.
     @inline(__always)
     func prefetchAfter(_ offset: Int) {
-        let delta = offset &+ distance &+ (offset < turn ? 0 : skip)
+        let delta = offset &+ (offset < turn ? distance : distanceBeyond)
         askForWeights(a + delta, b + delta, c + delta, d + delta, once: once)
     }
 
