@@ -28,11 +28,16 @@ package enum Directory {
             // Its parents were made, or are no directories: nothing that was asked for is missing.
             throw .system(code, path: path, cannot: "make the directory", kind: .inputOutput)
         }
-        var status = stat()
-        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
+        guard exists(path) else {
             throw InputError(.badInput, file: path, found: "a file", expected: "a directory")
         }
         return false
+    }
+
+    /// Whether `path` is a directory, or a symbolic link to one.
+    package static func exists(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
     /// Names in `directory`, without `.` and `..`, in byte order; a name that is not UTF-8 is left out.

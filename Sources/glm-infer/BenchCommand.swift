@@ -81,6 +81,7 @@ struct BenchCommand: ParsableCommand {
         guard (1...(1 << 20)).contains(chunk) else {
             throw InputError(.usage, subject: "--chunk", found: "\(chunk)", expected: "1 to \(1 << 20)")
         }
+        try profiling.check()
         let directory = try ModelOptions.directory(model)
         let inventory = try CheckpointInventory(directory: directory)
         try grid.validate(contextSize: inventory.configuration.maximumPositions)

@@ -29,6 +29,7 @@ struct GenerateCommand: AsyncParsableCommand {
 
     func run() async throws {
         // What can be refused without weights is refused before they are read.
+        try profiling.check()
         let (bytes, source) = try prompt.load()
         let profile = profiling.isWanted ? Profile() : nil
         let prepared = try PreparedModel(model, profile: profile, seed: sampling.seed?.seed)
