@@ -8,15 +8,20 @@ public enum FreedMemory {
     private static let smallestMapped = 128 << 10
 
     /// Keeps freed memory at the end of a heap, up to `bytes`, for what is allocated next; with 0, what is freed from now on
-    /// goes back to the system. A thread's heaps have 64 MB at most, and blocks of more than 32 MB go back in any case.
+    /// goes back to the system.
     ///
     /// A pass of many tokens frees and allocates the same tens of megabytes in every layer. Memory that was given back to the
     /// system comes again page by page, each a fault and zeroed: 96,000 faults in a prefill of 512 tokens on a small model,
-    /// a seventh of its time. The setting is one of the whole process, so it is the program's to make, before its first pass;
-    /// `glm-infer` does. Where the C library is not glibc nothing happens.
-    public static func keep(upTo bytes: Int = 256 << 20) {
+    /// a seventh of its time. The setting is one of the whole process, so it is the program's to make, before its first pass
+    /// and best before its second thread; `glm-infer` does. Where the C library is not glibc nothing happens.
+    ///
+    /// - Parameter inOneHeap: all threads share one heap, and blocks of any size stay in it. With heaps of their own, which
+    ///   threads like that allocate much at the same time, a heap has 64 MB at most, an empty one goes back, and so do
+    ///   blocks of more than 32 MB: 76,000 faults in a prompt of 512 tokens at GLM-5's widths, 3 to 5 % of its time.
+    public static func keep(upTo bytes: Int = 256 << 20, inOneHeap: Bool = true) {
         let limit = max(0, min(bytes, Int(Int32.max)))
         keep_freed_memory(
-            Int32(limit), Int32(max(FreedMemory.smallestMapped, min(limit, FreedMemory.largestKept))))
+            Int32(limit), Int32(max(FreedMemory.smallestMapped, min(limit, FreedMemory.largestKept))),
+            inOneHeap && limit > 0 ? 1 : 0)
     }
 }

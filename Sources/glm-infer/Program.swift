@@ -25,7 +25,8 @@ struct Program: AsyncParsableCommand {
     /// Runs the program. The main thread waits for Ctrl-C while the command runs on others.
     static func start() -> Never {
         Signals.prepare()
-        FreedMemory.keep()
+        // Devices that are threads allocate all at once; eight of them are 4 % faster with heaps of their own.
+        FreedMemory.keep(inOneHeap: !CommandLine.arguments.contains { $0.hasPrefix("--tp-size") })
         let interrupts = Interrupts()
         Task.detached { await main(interrupts) }
         interrupts.listen()

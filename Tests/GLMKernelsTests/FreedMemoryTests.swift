@@ -12,14 +12,14 @@ import Testing
         return try #require(Int(fields[7]))
     }
 
-    /// The same while 16 MB of small pages are allocated, filled and freed once more.
-    private func faultsOfReuse() throws -> Int {
+    /// The same while small pages are allocated, filled and freed once more.
+    private func faultsOfReuse(megabytes: Int = 16) throws -> Int {
         var counts: [Int] = []
         for _ in 0..<3 {
             let before = try faults()
-            let block = UnsafeMutableRawPointer.allocate(byteCount: 16 << 20, alignment: 4096)
-            madvise(block, 16 << 20, Int32(MADV_NOHUGEPAGE))
-            memset(block, 1, 16 << 20)
+            let block = UnsafeMutableRawPointer.allocate(byteCount: megabytes << 20, alignment: 4096)
+            madvise(block, megabytes << 20, Int32(MADV_NOHUGEPAGE))
+            memset(block, 1, megabytes << 20)
             block.deallocate()
             counts.append(try faults() - before)
         }
@@ -34,6 +34,16 @@ import Testing
             try #require(try faultsOfReuse() > 1000)
             FreedMemory.keep()
             try #require(try faultsOfReuse() < 500)
+        }
+    }
+
+    /// Blocks of more than 32 MB are kept too, in one heap. Negative control: with heaps for threads they are not.
+    @Test func largeBlocksStayInOneHeap() async {
+        await #expect(processExitsWith: .success) {
+            FreedMemory.keep(inOneHeap: false)
+            try #require(try faultsOfReuse(megabytes: 48) > 10_000)
+            FreedMemory.keep()
+            try #require(try faultsOfReuse(megabytes: 48) < 500)
         }
     }
 #endif
