@@ -127,39 +127,68 @@ import Testing
         }
     }
 
-    /// Every device multiplies its share of what is cut, and all of what is replicated: no more and no less.
-    @Test(arguments: ["fresh-eight/bf16", "eight-edges/fp8"], [2, 8])
-    func workIsAShare(folder: String, devices: Int) throws {
-        let tokens = 30
-        func run(_ devices: Int) throws -> (LanguageModel, [Work]) {
-            let model = try load(folder, ParallelLayout(tensor: devices), profile: Profile())
-            var caches = [model.makeCache()]
-            let prompt = (0..<tokens).map { Int32($0 * 7 % 50) }
-            _ = model.forward([SequenceStep(tokens: prompt, logitRows: tokens)], caches: &caches)
-            return (model, model.deviceReports().map(\.work))
+    /// What each device multiplies while a sequence is read in passes of so many tokens, and what of it every device repeats.
+    private func work(
+        _ folder: String, _ layout: ParallelLayout, passes: [Int]
+    ) throws -> (devices: [Int], replicated: Int) {
+        let model = try load(folder, layout, profile: Profile())
+        var caches = [model.makeCache()]
+        let tokens = passes.reduce(0, +)
+        var prompt = (0..<tokens).map { Int32($0 * 7 % 50) }[...]
+        for pass in passes {
+            let step = SequenceStep(tokens: Array(prompt.prefix(pass)), logitRows: pass)
+            _ = model.forward([step], caches: &caches)
+            prompt = prompt.dropFirst(pass)
         }
-        let (model, alone) = try run(1)
         let c = model.configuration
-        // W^DQ, W^DKV, the router, and an indexer's products and scores.
-        let scored = (0..<tokens).map { $0 + 1 }.filter { $0 > c.indexTopK }
+        // W^DQ, W^DKV, the router, and an indexer's products and scores, which only a pass with a row of many keys has.
         var replicated = 0
         for layer in 0..<c.layerCount {
             replicated += tokens * c.hiddenSize * (c.queryRank + c.latentRank + c.ropeDimension)
             if c.feedForward(ofLayer: layer) == .sparse {
                 replicated += tokens * c.hiddenSize * c.routedExpertCount
             }
-            if c.indexer(ofLayer: layer) == .full {
-                replicated += tokens * c.indexHeadDimension * c.hiddenSize
-                replicated += tokens * c.indexHeadCount * (c.indexHeadDimension * c.queryRank + c.hiddenSize)
-                replicated += scored.reduce(0, +) * c.indexHeadCount * (c.indexHeadDimension)
+            guard c.indexer(ofLayer: layer) == .full else { continue }
+            replicated += tokens * c.indexHeadDimension * c.hiddenSize
+            var seen = 0
+            for pass in passes {
+                let scored = (seen + 1...seen + pass).filter { $0 > c.indexTopK }
+                seen += pass
+                if scored.isEmpty { continue }
+                replicated += pass * c.indexHeadCount * (c.indexHeadDimension * c.queryRank + c.hiddenSize)
+                replicated += scored.reduce(0, +) * c.indexHeadCount * c.indexHeadDimension
             }
         }
-        let whole = alone[0].operations / 2
-        for work in try run(devices).1 {
+        return (model.deviceReports().map { $0.work.operations / 2 }, replicated)
+    }
+
+    /// Every device multiplies its share of what is cut, and all of what is replicated: no more and no less, whether a prompt
+    /// is read at once, in chunks, or token by token at its end.
+    @Test(arguments: ["fresh-eight/bf16", "eight-edges/fp8"], [[30], [17, 11, 1, 1]])
+    func workIsAShare(folder: String, passes: [Int]) throws {
+        let whole = try work(folder, .single, passes: passes).devices[0]
+        for devices in [2, 8] {
+            let (found, replicated) = try work(folder, ParallelLayout(tensor: devices), passes: passes)
             let share = replicated + (whole - replicated) / devices
             #expect(
-                work.operations / 2 == share,
-                "\(work.operations / 2), expected \(share) of \(whole), \(replicated) replicated")
+                found == [Int](repeating: share, count: devices),
+                "\(share) of \(whole), \(replicated) replicated")
+        }
+    }
+
+    /// Groups with experts of their own multiply what the router sends them: in all no more than one device, beside what each
+    /// repeats; and not all the same, as they would if everyone computed everything.
+    @Test(arguments: [[30], [17, 11, 1, 1]], [2, 4, 8])
+    func workOfExpertsIsShared(passes: [Int], experts: Int) throws {
+        let folder = "fresh-eight/bf16"
+        let whole = try work(folder, .single, passes: passes).devices[0]
+        let (found, replicated) = try work(
+            folder, ParallelLayout(tensor: 8, expert: experts), passes: passes)
+        #expect(found.reduce(0, +) == whole + 7 * replicated)
+        #expect(Set(found).count > 1)
+        // Devices of a group share its experts.
+        for first in stride(from: 0, to: 8, by: 8 / experts) {
+            #expect(Set(found[first..<first + 8 / experts]).count == 1)
         }
     }
 
