@@ -14,7 +14,7 @@ public final class Scratch {
     deinit { base?.deallocate() }
 
     /// Lends `count` floats with any content to `body`, aligned to a line of the cache.
-    func withFloats(_ count: Int, _ body: (UnsafeMutablePointer<Float>) -> Void) {
+    package func withFloats(_ count: Int, _ body: (UnsafeMutablePointer<Float>) -> Void) {
         precondition(count >= 0, "\(count) floats")
         let size = (count * 4 + Scratch.alignment - 1) / Scratch.alignment * Scratch.alignment
         wanted = max(wanted, used + size)

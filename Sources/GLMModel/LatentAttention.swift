@@ -75,7 +75,7 @@ public struct LatentAttention: Sendable {
             unsafe queries.values.withUnsafeBufferPointer { queries in
                 guard let query = queries.baseAddress else { return }
                 unsafe keys.withPositions { positions, bounds in
-                    compute.pool.parallel(rows * parts.count) { item in
+                    compute.pool.parallel(rows * parts.count) { item, scratch in
                         let (row, part) = item.quotientAndRemainder(dividingBy: parts.count)
                         let first = row * heads + parts[part].lowerBound
                         let chosen =
@@ -83,7 +83,7 @@ public struct LatentAttention: Sendable {
                         unsafe attend(
                             query + first * width, heads: parts[part].count, rows: cached,
                             sequence: sequenceOfRow[row], positions: chosen, count: keys.count(row),
-                            into: attended + first * latentRank)
+                            into: attended + first * latentRank, scratch)
                     }
                 }
             }
@@ -219,17 +219,19 @@ public struct LatentAttention: Sendable {
     /// Some heads of one row.
     private func attend(
         _ query: UnsafePointer<Float>, heads: Int, rows: CachedRows, sequence: Int,
-        positions: UnsafePointer<Int32>?, count: Int, into output: UnsafeMutablePointer<Float>
+        positions: UnsafePointer<Int32>?, count: Int, into output: UnsafeMutablePointer<Float>,
+        _ scratch: Scratch
     ) {
-        let scratch = UnsafeMutablePointer<Float>.allocate(
-            capacity: Kernels.attentionScratch(heads: heads, latentWidth: latentRank, keys: count))
-        defer { unsafe scratch.deallocate() }
-        unsafe rows.withKeys(
-            ofSequence: sequence, positions: positions, range: 0..<count, kernels: compute.kernels
-        ) { keys, _ in
-            unsafe compute.kernels.attend(
-                query: query, heads: heads, width: width, latentWidth: latentRank, scale: scale, keys: keys,
-                scratch: scratch, output: output)
+        let floats = Kernels.attentionScratch(heads: heads, latentWidth: latentRank, keys: count)
+        unsafe scratch.withFloats(floats) { scratch in
+            unsafe rows.withKeys(
+                ofSequence: sequence, positions: positions, range: 0..<count, kernels: compute.kernels
+            ) { keys, _ in
+                unsafe compute.kernels.attend(
+                    query: query, heads: heads, width: width, latentWidth: latentRank, scale: scale,
+                    keys: keys,
+                    scratch: scratch, output: output)
+            }
         }
         unsafe compute.store(output, count: heads * latentRank)
     }
