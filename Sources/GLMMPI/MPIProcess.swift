@@ -14,8 +14,12 @@ package enum MPIProcess {
     /// - Parameters:
     ///   - size: how many processes there must be.
     ///   - timeout: how long this process will wait for another.
+    /// - Returns: this process's end of the line; how many processes of the group run on this machine, and the processors
+    ///   that they may use together.
     /// - Throws: `usage` for a build without MPI, and for another number of processes.
-    package static func join(size: Int, timeout: Duration) throws(InputError) -> any Communicator {
+    package static func join(
+        size: Int, timeout: Duration
+    ) throws(InputError) -> (communicator: any Communicator, neighbours: (processes: Int, processors: Int)) {
         #if MPI
             LastWords.speakWhenTerminated()
             let start = StartWatch(timeout: timeout)
@@ -32,26 +36,20 @@ package enum MPIProcess {
                     expected: "\(size), as --tp-size says",
                     remedy: "mpirun -np \(size) glm-infer … --tp-size \(size) --distributed mpi")
             }
+            // All of them meet once more, where nothing but the watch would notice one that does not come.
+            var processes: Int32 = 1, processors: Int32 = 1
+            if unsafe glm_mpi_neighbours(&processes, &processors) != 0 { processes = Int32(found) }
             start.end()
             let rank = Int(glm_mpi_rank())
             let pulse = Pulse(rank: rank, size: found, timeout: timeout)
-            return MPIDevice(rank: rank, size: found, timeout: timeout, pulse: pulse)
+            return (
+                MPIDevice(rank: rank, size: found, timeout: timeout, pulse: pulse),
+                (Int(processes), Int(processors))
+            )
         #else
             throw InputError(
                 .usage, subject: "--distributed mpi", found: "a build without MPI",
                 remedy: "install MPI (Debian: libopenmpi-dev openmpi-bin) and build with --traits MPI")
-        #endif
-    }
-
-    /// How many processes of the group run on this machine, and the processors that they may use together.
-    /// - Precondition: the group is joined, and all its processes ask.
-    package static func neighbours() -> (processes: Int, processors: Int) {
-        #if MPI
-            var processes: Int32 = 1, processors: Int32 = 1
-            let status = MPICalls.alone { unsafe glm_mpi_neighbours(&processes, &processors) }
-            return status == 0 ? (Int(processes), Int(processors)) : (Int(glm_mpi_size()), 1)
-        #else
-            return (1, 1)
         #endif
     }
 

@@ -58,8 +58,9 @@ struct DeviceArguments: ParsableArguments {
             Program.exit(withCode: ExitStatus.inputOutput.code)
         }
         guard distributed == .mpi else { return options }
-        options.transport = .process(try MPIProcess.join(size: tpSize, timeout: options.timeout))
-        options.neighbours = MPIProcess.neighbours()
+        let group = try MPIProcess.join(size: tpSize, timeout: options.timeout)
+        options.transport = .process(group.communicator)
+        options.neighbours = group.neighbours
         options.agreement = [
             ("build", try ProgramVersion.identity()), ("seed", seed.map { "\($0)" } ?? "none"),
         ]
