@@ -9,10 +9,26 @@ import Synchronization
     import Darwin
 #endif
 
+/// The number of a region and of its chunks in one word, so that nobody sees the one without the other.
+package struct Region: Equatable {
+    let word: UInt64
+
+    init(word: UInt64) { self.word = word }
+    package init(number: UInt32, chunks: Int) { word = UInt64(number) << 32 | UInt64(chunks) }
+
+    var number: UInt32 { UInt32(word >> 32) }
+    var chunks: Int { Int(word & 0xFFFF_FFFF) }
+
+    /// What the thread at `seat` of `count` starts with.
+    package func slice(ofSeat seat: Int, of count: Int) -> Slice {
+        Slice(region: number, seat * chunks / count..<(seat + 1) * chunks / count)
+    }
+}
+
 /// The chunks of a region that one thread starts with: the region's number in the upper half, the first of them
 /// and the one behind the last below. A chunk is claimed by a compare-exchange of the whole, so a worker that
 /// still holds the number of an earlier region claims nothing.
-struct Slice {
+package struct Slice {
     /// The most chunks of a region.
     static let limit = 0xFFFF
 
@@ -20,22 +36,33 @@ struct Slice {
 
     init(word: UInt64) { self.word = word }
 
-    init(region: UInt32, _ chunks: Range<Int>) {
+    package init(region: UInt32, _ chunks: Range<Int>) {
         word = UInt64(region) << 32 | UInt64(chunks.lowerBound) << 16 | UInt64(chunks.upperBound)
     }
 
     var region: UInt32 { UInt32(word >> 32) }
     var first: Int { Int(word >> 16 & 0xFFFF) }
-    var end: Int { Int(word & 0xFFFF) }
+    package var end: Int { Int(word & 0xFFFF) }
     var isEmpty: Bool { first >= end }
     var withoutFirst: UInt64 { word &+ 1 << 16 }
     var withoutLast: UInt64 { word &- 1 }
+
+    /// Whether this was left by a region before `region`. Numbers wrap: of two the earlier is the one that comes first on
+    /// the shorter way round.
+    package func isOlder(than region: Region) -> Bool { Int32(bitPattern: self.region &- region.number) < 0 }
 }
 
-/// The slice of one thread, in cache lines of its own.
+/// What one thread has, in cache lines of its own.
 private struct Seat: ~Copyable {
-    let slice = Atomic<UInt64>(0)
+    /// What is left of its share of the region that it was last used in; older than the open region until somebody claims
+    /// the first chunk.
+    let slice: Atomic<UInt64>
     private let line = CacheLine()
+    /// Chunks that the thread has run since the pool began, written by it alone; wraps.
+    let finished = Atomic<Int>(0)
+    private let more = CacheLine()
+
+    init(_ slice: Slice) { self.slice = Atomic(slice.word) }
 }
 
 /// Keeps what different threads write out of each other's cache lines.
@@ -44,23 +71,28 @@ struct CacheLine: Sendable {
     let more: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0, 0, 0)
 }
 
-/// What the callers and the workers of a pool share.
-final class PoolState: @unchecked Sendable {
-    /// Is given the chunk, and the seat of the thread that runs it.
-    typealias Body = (Int, Int) -> Void
+/// What every chunk of a region runs: is given the chunk, and the seat of the thread that runs it.
+final class RegionBody {
+    let run: (Int, Int) -> Void
 
+    init(_ run: @escaping (Int, Int) -> Void) { self.run = run }
+}
+
+/// What the callers and the workers of a pool share.
+///
+/// A region costs its caller one line that workers watch (`opened`, with `body` beside it), and each worker two of its own:
+/// the slices are not handed out, who comes first cuts them, and each thread counts for itself what it has done.
+final class PoolState: @unchecked Sendable {
     let owner = Atomic<UInt>(0)
     private let spins: Bool
     private let seatCount: Int
     private let seats: UnsafeMutablePointer<Seat>
     private let ownerLine = CacheLine()
     /// The region that is open, or was last.
-    private let opened = Atomic<UInt32>(0)
-    private let chunks = Atomic<Int>(0)
+    private let opened: Atomic<UInt64>
+    /// A `RegionBody`, which the caller keeps.
     private let body = Atomic<UInt>(0)
     private let bodyLine = CacheLine()
-    private let done = Atomic<Int>(0)
-    private let doneLine = CacheLine()
     private let sleepers = Atomic<Int>(0)
     private let callerSleeps = Atomic<Bool>(false)
     private let stopping = Atomic<Bool>(false)
@@ -69,13 +101,17 @@ final class PoolState: @unchecked Sendable {
     private let callers = PoolLock()
     private let wake = PoolLock()
     private let finished = PoolLock()
+    /// Chunks of all regions so far; wraps. Belongs to who has the lock of callers.
+    private var total = 0
 
-    init(seats count: Int, spins: Bool) {
+    /// - Parameter number: of the region before the first one.
+    init(seats count: Int, spins: Bool, after number: UInt32) {
         self.spins = spins
         seatCount = count
+        opened = Atomic(Region(number: number, chunks: 0).word)
         readAhead = ReadAhead(seats: count)
         seats = UnsafeMutablePointer<Seat>.allocate(capacity: count)
-        for index in 0..<count { (seats + index).initialize(to: Seat()) }
+        for index in 0..<count { (seats + index).initialize(to: Seat(Slice(region: number, 0..<0))) }
     }
 
     deinit {
@@ -91,60 +127,59 @@ final class PoolState: @unchecked Sendable {
         #endif
     }
 
-    /// Publishes a region, takes part in it and waits for the rest.
-    func run(_ count: Int, _ pointer: UInt, owner identity: UInt) {
+    /// Publishes a region of `count` chunks, takes part in it and waits for the rest.
+    func run(_ count: Int, _ region: RegionBody, owner identity: UInt) {
         callers.lock()
         defer { callers.unlock() }
         owner.store(identity, ordering: .relaxed)
-        let region = opened.load(ordering: .relaxed) &+ 1
-        // Closed first: nobody may claim from the new region before all of it is there.
-        for seat in 0..<seatCount {
-            seats[seat].slice.store(Slice(region: region, 0..<0).word, ordering: .releasing)
+        let next = Region(number: Region(word: opened.load(ordering: .relaxed)).number &+ 1, chunks: count)
+        // A slice that nobody used for half of all numbers would look newer than the region.
+        if next.number & 0x3FFF_FFFF == 0 {
+            for seat in 0..<seatCount {
+                seats[seat].slice.store(
+                    next.slice(ofSeat: seat, of: seatCount).word, ordering: .releasing)
+            }
         }
-        chunks.store(count, ordering: .releasing)
-        body.store(pointer, ordering: .releasing)
-        done.store(0, ordering: .releasing)
-        for seat in 0..<seatCount {
-            let slice = Slice(region: region, seat * count / seatCount..<(seat + 1) * count / seatCount)
-            seats[seat].slice.store(slice.word, ordering: .releasing)
-        }
-        opened.store(region, ordering: .sequentiallyConsistent)
+        total &+= count
+        body.store(UInt(bitPattern: Unmanaged.passUnretained(region).toOpaque()), ordering: .releasing)
+        opened.store(next.word, ordering: .sequentiallyConsistent)
         if sleepers.load(ordering: .sequentiallyConsistent) > 0 { wake.locked { wake.broadcast() } }
         readAhead.announceKept()
-        _ = claimAll(0)
-        waitUntilDone(count)
+        withExtendedLifetime(region) {
+            _ = claimAll(0)
+            waitUntilDone()
+        }
         owner.store(0, ordering: .relaxed)
     }
 
     /// Claims and runs chunks until none is left: those of `own` in their order, then the last ones of others.
     /// - Returns: the region that this was.
-    private func claimAll(_ own: Int) -> UInt32 {
-        let region = opened.load(ordering: .sequentiallyConsistent)
-        let pointer = UnsafePointer<Body>(bitPattern: body.load(ordering: .acquiring))
-        guard let pointer, let first = claim(region, own, startingAt: own) else { return region }
-        let count = runChunks(of: pointer, region, own, from: first)
-        // Read before the last chunk counts as done: after that, the next region may be published.
-        let total = chunks.load(ordering: .acquiring)
-        if done.add(count, ordering: .sequentiallyConsistent).newValue == total,
-            callerSleeps.load(ordering: .sequentiallyConsistent)
-        {
-            finished.locked { finished.broadcast() }
+    private func claimAll(_ own: Int) -> Region {
+        let region = Region(word: opened.load(ordering: .sequentiallyConsistent))
+        // A later region's where this one is over: then nothing can be claimed, and it is not looked at.
+        let body = UnsafeRawPointer(bitPattern: body.load(ordering: .acquiring))
+        guard let body, let first = claim(region, own, startingAt: own) else { return region }
+        let count = Unmanaged<RegionBody>.fromOpaque(body)._withUnsafeGuaranteedRef {
+            runChunks(of: $0, region, own, from: first)
         }
+        // The caller may open the next region from here on.
+        let before = seats[own].finished.load(ordering: .relaxed)
+        seats[own].finished.store(before &+ count, ordering: .sequentiallyConsistent)
+        if callerSleeps.load(ordering: .sequentiallyConsistent) { finished.locked { finished.broadcast() } }
         return region
     }
 
-    /// Runs the chunk that was claimed and all that can be claimed after it. The closure is copied once, and
-    /// lives while a claimed chunk of its region is not counted as done: it must be given back before that.
+    /// Runs the chunk that was claimed and all that can be claimed after it. The body lives while a claimed chunk of its
+    /// region is not counted as done.
     /// - Returns: how many these were.
     @inline(never)
     private func runChunks(
-        of pointer: UnsafePointer<Body>, _ region: UInt32, _ own: Int, from first: (seat: Int, chunk: Int)
+        of body: RegionBody, _ region: Region, _ own: Int, from first: (seat: Int, chunk: Int)
     ) -> Int {
-        let body = pointer.pointee
         var (seat, chunk) = first
         var count = 0
         while true {
-            body(chunk, own)
+            body.run(chunk, own)
             count += 1
             guard let next = claim(region, own, startingAt: seat) else { return count }
             (seat, chunk) = next
@@ -152,27 +187,36 @@ final class PoolState: @unchecked Sendable {
     }
 
     /// A chunk of `region`, looked for from `first` on round to the thread before `own`.
-    private func claim(_ region: UInt32, _ own: Int, startingAt first: Int) -> (seat: Int, chunk: Int)? {
+    private func claim(_ region: Region, _ own: Int, startingAt first: Int) -> (seat: Int, chunk: Int)? {
         var seat = first
         while true {
-            var slice = Slice(word: seats[seat].slice.load(ordering: .sequentiallyConsistent))
-            while slice.region == region, !slice.isEmpty {
+            var found = Slice(word: seats[seat].slice.load(ordering: .sequentiallyConsistent))
+            while true {
+                let slice = found.isOlder(than: region) ? region.slice(ofSeat: seat, of: seatCount) : found
+                if slice.region != region.number || slice.isEmpty { break }
                 let (won, current) = seats[seat].slice.compareExchange(
-                    expected: slice.word, desired: seat == own ? slice.withoutFirst : slice.withoutLast,
+                    expected: found.word, desired: seat == own ? slice.withoutFirst : slice.withoutLast,
                     ordering: .sequentiallyConsistent)
                 if won { return (seat, seat == own ? slice.first : slice.end - 1) }
-                slice = Slice(word: current)
+                found = Slice(word: current)
             }
             seat = seat + 1 == seatCount ? 0 : seat + 1
             if seat == own { return nil }
         }
     }
 
-    private func waitUntilDone(_ count: Int) {
-        if spin(0, until: { done.load(ordering: .acquiring) == count }) { return }
+    /// Whether all chunks of all regions have been run.
+    private var isDone: Bool {
+        var count = 0
+        for seat in 0..<seatCount { count &+= seats[seat].finished.load(ordering: .sequentiallyConsistent) }
+        return count == total
+    }
+
+    private func waitUntilDone() {
+        if spin(0, until: { isDone }) { return }
         finished.lock()
         callerSleeps.store(true, ordering: .sequentiallyConsistent)
-        while done.load(ordering: .sequentiallyConsistent) != count { finished.wait() }
+        while !isDone { finished.wait() }
         callerSleeps.store(false, ordering: .relaxed)
         finished.unlock()
     }
@@ -192,8 +236,8 @@ final class PoolState: @unchecked Sendable {
     }
 
     /// True also when the pool is being torn down.
-    private func hasWork(after region: UInt32) -> Bool {
-        opened.load(ordering: .sequentiallyConsistent) != region
+    private func hasWork(after region: Region) -> Bool {
+        opened.load(ordering: .sequentiallyConsistent) != region.word
             || stopping.load(ordering: .sequentiallyConsistent)
     }
 

@@ -2,11 +2,14 @@
 /// region of a few microseconds asks the system for nothing. For one thread at a time.
 public final class Scratch {
     private static let alignment = 64
+    /// Threads take memory of their own in every chunk, and must not write to one line of the cache for it.
+    private let line = CacheLine()
     private var base: UnsafeMutableRawPointer?
     private var capacity = 0
     private var used = 0
     /// What would have been enough, for the next time that nothing is in use.
     private var wanted = 0
+    private let more = CacheLine()
 
     /// Memory is claimed at the first use.
     public init() {}

@@ -35,13 +35,18 @@ public final class ThreadPool: Sendable {
     ///   - pools: how many such pools work at the same time, in this process or beside it.
     ///   - processors: what they all may use together.
     /// - Precondition: `threads` and `pools` are positive.
-    public init(
+    public convenience init(
         threads: Int = ThreadPool.availableProcessors, pools: Int = 1,
         processors: Int = ThreadPool.availableProcessors
     ) {
+        self.init(threads: threads, pools: pools, processors: processors, after: 0)
+    }
+
+    /// The same where the number of the region before the first one is given: they wrap after 2³² regions.
+    package init(threads: Int, pools: Int, processors: Int, after number: UInt32) {
         precondition(threads > 0 && pools > 0, "\(pools) pools of \(threads) threads")
         spins = threads <= processors / pools
-        let state = PoolState(seats: threads, spins: spins)
+        let state = PoolState(seats: threads, spins: spins, after: number)
         var workers: [PoolThread] = []
         while workers.count + 1 < threads, let worker = PoolThread.start(state, seat: workers.count + 1) {
             workers.append(worker)
@@ -73,9 +78,11 @@ public final class ThreadPool: Sendable {
         parallel(
             chunks,
             alone: {
-                let own = Scratch()
-                for chunk in 0..<max(0, chunks) { body(chunk, own) }
-            }, { body($0, scratch.seats[$1]) })
+                scratch.withSpare { own in
+                    for chunk in 0..<max(0, chunks) { body(chunk, own) }
+                }
+            },
+            { chunk, seat in scratch.withScratch(ofSeat: seat) { body(chunk, $0) } })
     }
 
     private func parallel(_ chunks: Int, alone: () -> Void, _ body: (Int, Int) -> Void) {
@@ -83,11 +90,8 @@ public final class ThreadPool: Sendable {
         if chunks <= 1 || workers.isEmpty || isInside(caller) { return alone() }
         for first in stride(from: 0, to: chunks, by: Slice.limit) {
             withoutActuallyEscaping({ body(first + $0, $1) }) { body in
-                withUnsafePointer(to: body) { pointer in
-                    state.run(
-                        min(chunks - first, Slice.limit), UInt(bitPattern: UnsafeRawPointer(pointer)),
-                        owner: PoolState.identity(caller))
-                }
+                state.run(
+                    min(chunks - first, Slice.limit), RegionBody(body), owner: PoolState.identity(caller))
             }
         }
     }
@@ -116,9 +120,41 @@ public final class ThreadPool: Sendable {
 
 /// The memory of every seat; a seat's is used by the thread that sits there, and by one caller at a time.
 private final class SeatScratch: @unchecked Sendable {
-    let seats: [Scratch]
+    private let seats: UnsafeMutableBufferPointer<Unmanaged<Scratch>>
+    /// What a region of one thread used last.
+    private let spare = Mutex<Spare?>(nil)
 
-    init(seats count: Int) { seats = (0..<count).map { _ in Scratch() } }
+    init(seats count: Int) {
+        seats = .allocate(capacity: count)
+        for seat in 0..<count { seats.initializeElement(at: seat, to: .passRetained(Scratch())) }
+    }
+
+    deinit {
+        for scratch in seats { scratch.release() }
+        seats.deallocate()
+    }
+
+    /// Lends the memory of `seat`, and counts no reference to it: threads would do so in every chunk.
+    @inline(__always)
+    func withScratch(ofSeat seat: Int, _ body: (Scratch) -> Void) {
+        seats[seat]._withUnsafeGuaranteedRef { body($0) }
+    }
+
+    /// Lends memory that nobody else uses meanwhile, and keeps it.
+    func withSpare(_ body: (Scratch) -> Void) {
+        let kept = spare.withLock { kept -> Spare? in
+            defer { kept = nil }
+            return kept
+        }
+        let own = kept ?? Spare()
+        body(own.scratch)
+        spare.withLock { $0 = own }
+    }
+}
+
+/// Memory that is in one place at a time.
+private struct Spare: @unchecked Sendable {
+    let scratch = Scratch()
 }
 
 /// What a thread is started with.

@@ -40,6 +40,31 @@ func everyChunkRunsOnce(threads: Int) {
     }
 }
 
+/// Regions are numbered in 32 bits and told apart by them; the last seat has nothing in regions of two chunks.
+@Test(arguments: [0x3FFF_FFFA, 0x7FFF_FFFA, 0xFFFF_FFFA] as [UInt32])
+func regionNumbersWrap(before: UInt32) {
+    let pool = ThreadPool(threads: 3, pools: 1, processors: 8, after: before)
+    for region in 0..<40 {
+        let chunks = region % 8 == 7 ? 9 : 2
+        #expect(visits(pool, chunks: chunks) == [Int](repeating: 1, count: chunks))
+    }
+}
+
+/// What is older is told on the shorter way round, and never of itself.
+@Test func slicesOfEarlierRegionsAreOlder() {
+    let seat = { (number: UInt32) in Slice(region: number, 0..<0) }
+    let pairs: [(UInt32, UInt32)] = [
+        (5, 6), (.max, 0), (0x7FFF_FFFF, 0x8000_0000), (0xC000_0001, 0x4000_0000),
+    ]
+    for (number, other) in pairs {
+        #expect(seat(number).isOlder(than: Region(number: other, chunks: 1)))
+        #expect(!seat(other).isOlder(than: Region(number: number, chunks: 1)))
+        #expect(!seat(number).isOlder(than: Region(number: number, chunks: 1)))
+    }
+    let region = Region(number: 7, chunks: 5)
+    #expect((0..<3).map { region.slice(ofSeat: $0, of: 3).end } == [1, 3, 5])
+}
+
 /// More chunks than one region can number.
 @Test func endlessRegions() {
     let pool = ThreadPool(threads: 2)
