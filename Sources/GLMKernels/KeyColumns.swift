@@ -59,16 +59,30 @@ extension Kernels {
         withUnsafeTemporaryAllocation(byteCount: max(1, row.bytes), alignment: 4) { stored in
             guard let base = stored.baseAddress else { return }
             store(x, as: row, to: base)
-            let size = row.codeBytes
-            for d in 0..<row.latent {
-                let target = page + row.columnOffset(d, slot: slot)
-                target.copyMemory(from: base + d * size, byteCount: size)
+            let first = page + row.columnOffset(0, slot: slot)
+            switch row.format {
+            case .float32: Kernels.spread(UInt32.self, base, row.latent, to: first)
+            case .bfloat16: Kernels.spread(UInt16.self, base, row.latent, to: first)
+            case .fp8: Kernels.spread(UInt8.self, base, row.latent, to: first)
             }
             guard row.format == .fp8 else { return }
             for block in 0..<(row.latent + CacheRow.block - 1) / CacheRow.block {
                 (page + row.columnScaleOffset(block, slot: slot))
                     .copyMemory(from: base + row.latent + block * 4, byteCount: 4)
             }
+        }
+    }
+
+    /// Writes `count` codes that follow one another to the same lane of as many rows of keys.
+    @inline(__always)
+    private static func spread<Code: BitwiseCopyable>(
+        _ type: Code.Type, _ codes: UnsafeRawPointer, _ count: Int, to first: UnsafeMutableRawPointer
+    ) {
+        let size = MemoryLayout<Code>.size
+        for d in 0..<count {
+            first.storeBytes(
+                of: codes.loadUnaligned(fromByteOffset: d &* size, as: type),
+                toByteOffset: d &* size &* KeyColumns.blockKeys, as: type)
         }
     }
 
