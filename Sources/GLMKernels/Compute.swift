@@ -81,6 +81,7 @@ public final class Compute: Sendable {
     }
 
     private func multiply(_ groups: [ProductGroup]) {
+        if !kernels.multipliesMatrices, groups.allSatisfy({ $0.tokens <= 1 }) { return stream(groups) }
         let plan = PackPlan(groups, usesMatrices: kernels.multipliesMatrices)
         if plan.floats > PackPlan.limit, let (first, second) = PackPlan.halves(groups) {
             multiply(first)
@@ -92,6 +93,16 @@ public final class Compute: Sendable {
             let packed = PackedGroups(plan, memory)
             prepare(plan.units.count, floats: plan.floats) { pack(groups, plan.units[$0], into: packed) }
             run(groups, plan, memory)
+        }
+    }
+
+    /// Products of single tokens, which are read as they lie.
+    private func stream(_ groups: [ProductGroup]) {
+        cut(groups, extent: { $0.rows }, unit: { _ in 4 }) { index, rows, scratch, next in
+            let group = groups[index]
+            kernels.product(
+                group.weight, rows: rows, x: group.x, tokens: 1, xStride: group.xStride, y: group.y,
+                yStride: group.yStride, scratch: scratch, next: next.map { groups[$0].weight.base })
         }
     }
 

@@ -50,7 +50,7 @@ public struct GatedMLP: Sendable {
     func callAsFunction(_ x: Tensor, following: ReadingOrder) -> Tensor {
         let compute = gate.compute
         compute.willRead([down.memory], rows: x.rowCount)
-        let inner = compute.siluMultiply(products([Product(gate, up, of: x)])[0])
+        let inner = compute.siluMultiply(product(Product(gate, up, of: x)))
         compute.willRead(following, rows: x.rowCount)
         return down(inner)
     }
@@ -71,7 +71,7 @@ extension Compute {
 
     /// x + y, element by element.
     package func add(_ x: Tensor, _ y: Tensor) -> Tensor {
-        precondition(x.shape == y.shape, "sum of \(x.shape) and \(y.shape)")
+        precondition(x.hasShape(of: y), "sum of \(x.shape) and \(y.shape)")
         var sum = x
         unsafe sum.values.withUnsafeMutableBufferPointer { sum in
             unsafe y.values.withUnsafeBufferPointer { y in

@@ -71,7 +71,7 @@ public struct LatentAttention: Sendable {
             return together(queries, over: keys, rows: cached, sequenceOfRow: sequenceOfRow)
         }
         let parts = headParts(rows: rows)
-        return unsafe Tensor(shape: [rows, heads, latentRank]) { attended in
+        return unsafe Tensor(rows: rows, heads: heads, width: latentRank) { attended in
             unsafe queries.values.withUnsafeBufferPointer { queries in
                 guard let query = queries.baseAddress else { return }
                 unsafe keys.withPositions { positions, bounds in
@@ -95,7 +95,7 @@ public struct LatentAttention: Sendable {
     private func together(
         _ queries: Tensor, over keys: KeySelection, rows cached: CachedRows, sequenceOfRow: [Int]
     ) -> Tensor {
-        unsafe Tensor(shape: [keys.rowCount, heads, latentRank]) { attended in
+        unsafe Tensor(rows: keys.rowCount, heads: heads, width: latentRank) { attended in
             unsafe queries.values.withUnsafeBufferPointer { queries in
                 guard let query = queries.baseAddress else { return }
                 unsafe keys.withPositions { positions, bounds in

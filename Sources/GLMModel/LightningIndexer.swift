@@ -7,9 +7,11 @@ package import GLMWeights
 ///
 /// I(t, j) = Σ_h w_h(t) · relu(q_h(t) · k_j / √J) / √heads, in Float32; the `topK` largest over j ≤ t are
 /// selected, higher score first and the lower position at a tie.
+///
+/// A class, since it is a dozen references, which every copy would count.
 /// Source: specification §5; DeepSeek-V3.2 §2.1; transformers `GlmMoeDsaIndexer` (interleaved rope, on the
 /// *first* elements of a head; key norm with mean, bias and ε = 1e-6).
-public struct LightningIndexer: Sendable {
+public final class LightningIndexer: Sendable {
     let queryUp: Linear
     let keyDown: Linear
     let keyNorm: LayerNorm
@@ -43,7 +45,7 @@ public struct LightningIndexer: Sendable {
     }
 
     /// Reads `self_attn.indexer.*`.
-    package init(
+    package convenience init(
         weights: WeightScope, configuration: GLMConfiguration, policy: KeySelection.Policy, compute: Compute
     ) throws(InputError) {
         let (heads, dimension) = (configuration.indexHeadCount, configuration.indexHeadDimension)

@@ -5,8 +5,8 @@ package import GLMWeights
 /// y = W·x, without bias: a weight where the file maps it, and the machine that multiplies by it.
 ///
 /// Every output element has one order of additions, whatever the number of rows or threads (see
-/// `Compute.product`).
-package struct Linear: Sendable {
+/// `Compute.product`). A class, since it is three references, which every copy would count.
+package final class Linear: Sendable {
     /// What becomes of the outputs.
     package enum Role: Sendable {
         /// They are stored, in the format of activations.
@@ -25,47 +25,18 @@ package struct Linear: Sendable {
         self.role = role
     }
 
-    fileprivate var arithmetic: ProductArithmetic {
+    var arithmetic: ProductArithmetic {
         role == .decision && compute.arithmetic == .bfloat16 ? .float32 : compute.arithmetic
     }
 
     /// `[tokens, in]` → `[tokens, out]`.
-    package func callAsFunction(_ x: Tensor) -> Tensor { products([Product(self, of: x)])[0] }
-}
-
-/// One or several weights times the same rows: `[tokens, in]` → `[tokens, Σ out]`, side by side.
-package struct Product: Sendable {
-    let layers: [Linear]
-    let x: Tensor
-
-    /// - Precondition: every layer takes rows as wide as those of `x`.
-    package init(_ layers: Linear..., of x: Tensor) {
-        for layer in layers {
-            precondition(
-                x.width == layer.weight.columns,
-                "Linear of \(layer.weight.columns) inputs was given \(x.shape)")
-        }
-        self.layers = layers
-        self.x = x
+    package func callAsFunction(_ x: Tensor) -> Tensor {
+        product(Product(self, of: x))
     }
 }
 
-/// A piece of a common region, and the arithmetic it asks for. Plain numbers: parts are made anew with every token.
-struct RegionPart {
-    let group: ProductGroup
-    let arithmetic: ProductArithmetic
-
-    /// `layer` on `tokens` rows at `x`; outputs go to `y`, rows `yStride` apart.
-    init(
-        _ layer: Factor, x: UnsafePointer<Float>, tokens: Int, y: UnsafeMutablePointer<Float>, yStride: Int
-    ) {
-        group = unsafe ProductGroup(
-            weight: layer.view, x: x, tokens: tokens, xStride: layer.view.columns, y: y, yStride: yStride)
-        arithmetic = layer.arithmetic
-    }
-}
-
-/// A layer's weight and the arithmetic of its product, without the layer, which must outlive it.
+/// A layer's weight and the arithmetic of its product, without the layer, which must outlive it. Plain numbers: regions are
+/// made up anew with every token, and count no references.
 struct Factor: Sendable {
     let view: WeightView
     let arithmetic: ProductArithmetic
@@ -73,55 +44,6 @@ struct Factor: Sendable {
     init(_ layer: Linear) {
         view = layer.weight.view
         arithmetic = layer.arithmetic
-    }
-}
-
-/// Products that do not wait for one another, in one parallel region: threads meet once, not once for each.
-///
-/// - Parameter parts: more work for the same region.
-/// - Returns: the output of each product.
-func products(_ requests: [Product], beside parts: [RegionPart] = []) -> [Tensor] {
-    guard let compute = requests.first?.layers.first?.compute else { return [] }
-    return products(requests[...], parts, compute)
-}
-
-/// Claims the outputs one inside the other; the innermost call has them all, and runs.
-private func products(
-    _ requests: ArraySlice<Product>, _ parts: [RegionPart], _ compute: Compute
-) -> [Tensor] {
-    guard let request = requests.first else {
-        runRegion(parts, compute)
-        return []
-    }
-    let x = request.x
-    let width = request.layers.reduce(0) { $0 + $1.weight.rows }
-    var others: [Tensor] = []
-    let first = unsafe Tensor(shape: [x.rowCount, width]) { output in
-        unsafe x.values.withUnsafeBufferPointer { input in
-            var all = parts
-            var column = 0
-            for layer in request.layers {
-                if let input = input.baseAddress {
-                    unsafe all.append(
-                        RegionPart(
-                            Factor(layer), x: input, tokens: x.rowCount, y: output + column, yStride: width))
-                }
-                column += layer.weight.rows
-            }
-            others = products(requests.dropFirst(), all, compute)
-        }
-    }
-    return [first] + others
-}
-
-/// Runs `parts` in one parallel region for each arithmetic among them.
-func runRegion(_ parts: [RegionPart], _ compute: Compute) {
-    for arithmetic in ProductArithmetic.allCases where parts.contains(where: { $0.arithmetic == arithmetic })
-    {
-        var groups: [ProductGroup] = []
-        groups.reserveCapacity(parts.count)
-        for part in parts where part.arithmetic == arithmetic { groups.append(part.group) }
-        compute.product(groups, arithmetic: arithmetic)
     }
 }
 

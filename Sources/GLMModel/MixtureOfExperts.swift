@@ -7,8 +7,9 @@ package import GLMWeights
 ///
 /// Tokens are sorted by expert, so that each expert's weights are read once a forward pass; the contributions
 /// to a token are then added by ascending expert, and the shared expert last, whoever computed them and when.
-/// Source: specification §6.
-public struct MixtureOfExperts: Sendable {
+///
+/// A class, since it is a dozen references, which every copy would count. Source: specification §6.
+public final class MixtureOfExperts: Sendable {
     package let router: Router
     /// The experts that this device owns.
     let experts: [GatedMLP]
@@ -86,7 +87,7 @@ public struct MixtureOfExperts: Sendable {
             rows: x.rowCount)
         let common = Product(shared.down, of: compute.siluMultiply(first[1]))
         let limit = MixtureOfExperts.partBytes * compute.pool.threads / max(1, x.width * 4)
-        return unsafe Tensor(shape: [x.rowCount, x.width]) { sum in
+        return unsafe Tensor(rows: x.rowCount, width: x.width) { sum in
             let parts = order.parts(ofRows: limit)
             for (index, part) in parts.enumerated() {
                 let isLast = index == parts.count - 1
@@ -148,22 +149,19 @@ public struct MixtureOfExperts: Sendable {
     ) -> (Tensor, [Tensor]) {
         var side: [Tensor] = []
         let step = x.rowCount == 1 ? 0 : x.width
-        let grouped = unsafe Tensor(shape: [part.rows.count, width]) { output in
+        let grouped = unsafe Tensor(rows: part.rows.count, width: width) { output in
             unsafe x.values.withUnsafeBufferPointer { input in
-                var regionParts: [RegionPart] = []
-                regionParts.reserveCapacity(2 * part.runs.count)
+                var region = ProductRegion(compute, capacity: 2 * part.runs.count + others.count)
                 for (expert, rows) in part.runs {
                     let first = rows.lowerBound - part.rows.lowerBound
                     layers(factors[expert - owned.lowerBound]) { factor, column in
                         guard let input = input.baseAddress else { return }
-                        unsafe regionParts.append(
-                            RegionPart(
-                                factor, x: input + first * step, tokens: rows.count,
-                                y: output + first * width + column, yStride: width))
+                        unsafe region.add(
+                            factor, x: input + first * step, tokens: rows.count,
+                            y: output + first * width + column, yStride: width)
                     }
                 }
-                side = others.isEmpty ? [] : products(others, beside: regionParts)
-                if others.isEmpty { runRegion(regionParts, compute) }
+                if others.isEmpty { region.run(compute) } else { side = products(others, beside: region) }
             }
         }
         return (grouped, side)
@@ -216,7 +214,7 @@ extension Compute {
     /// The rows at `indices`, in that order: `[indices.count, width]`, copied by all threads.
     fileprivate func rows(of x: Tensor, at indices: ArraySlice<Int>) -> Tensor {
         let first = indices.startIndex
-        return unsafe Tensor(shape: [indices.count, x.width]) { output in
+        return unsafe Tensor(rows: indices.count, width: x.width) { output in
             unsafe x.values.withUnsafeBufferPointer { input in
                 guard let input = input.baseAddress else { return }
                 forEachRow(indices.count) { row in

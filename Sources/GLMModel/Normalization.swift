@@ -72,7 +72,7 @@ extension Compute {
     ) -> Tensor {
         let rows = x.rowCount
         let inputWidth = x.width
-        return unsafe Tensor(shape: [rows, width]) { output in
+        return unsafe Tensor(rows: rows, width: width) { output in
             unsafe x.values.withUnsafeBufferPointer { input in
                 guard let input = input.baseAddress else { return }
                 forEachRow(rows) { row in

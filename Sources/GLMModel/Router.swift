@@ -108,6 +108,7 @@ public struct Router: Sendable {
     /// The experts of one token, ascending.
     func choose(_ affinity: [Float]) -> [Int] {
         var scores: [Float] = []
+        scores.reserveCapacity(affinity.count)
         for (expert, value) in affinity.enumerated() { scores.append(value + correctionBias[expert]) }
         if groupsPerToken < groups { maskLosingGroups(&scores) }
         return largest(perToken, of: scores)
@@ -135,6 +136,7 @@ public struct Router: Sendable {
 /// Indices of the `count` largest values, ascending; the lower index wins a tie.
 private func largest(_ count: Int, of values: [Float]) -> [Int] {
     var chosen: [Int] = []
+    chosen.reserveCapacity(count + 1)
     for (index, value) in values.enumerated()
     where chosen.count < count || values[chosen[chosen.count - 1]] < value {
         // Insertion behind all that are at least as large keeps the list ordered, lower index first.

@@ -143,7 +143,7 @@ extension LightningIndexer {
     ///   - topK: keys a row may attend to.
     ///   - policy: who selects them.
     /// - Precondition: the weights agree in their shapes.
-    public init(
+    public convenience init(
         weights: Weights, ropeDimension: Int, topK: Int, policy: KeySelection.Policy = .indexer,
         compute: Compute
     ) {

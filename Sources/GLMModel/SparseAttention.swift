@@ -149,7 +149,7 @@ public struct SparseAttention: Sendable {
             absorbed, over: keys, rows: rows, sequenceOfRow: batch.segmentOfRow)  // ô [T, N, C]
         compute.finished(.attention, layer: layer)
         compute.willRead(reads.output, rows: batch.rowCount)
-        let values = expand(attended)  // W^UV_h ô_h                        [T, N · V]
+        let values = expand(attended, rows: batch.rowCount)  // W^UV_h ô_h  [T, N · V]
         compute.finished(.expand, layer: layer)
         compute.willRead(following, rows: batch.rowCount)
         let result = output(values)  // W^O o                               [T, hidden]
@@ -248,7 +248,7 @@ public struct SparseAttention: Sendable {
     /// q̃_h = Wk_hᵀ q_nope beside the rotated rope part: `[T, N · D]` → `[T, N, C + R]`.
     private func absorb(_ queries: Tensor, batch: RaggedBatch) -> Tensor {
         let (rows, width, headWidth) = (batch.rowCount, latentRank + rope, nope + rope)
-        return unsafe Tensor(shape: [rows, heads, width]) { absorbed in
+        return unsafe Tensor(rows: rows, heads: heads, width: width) { absorbed in
             unsafe queries.values.withUnsafeBufferPointer { queries in
                 guard let query = queries.baseAddress else { return }
                 compute.transposedProduct(
@@ -271,9 +271,8 @@ public struct SparseAttention: Sendable {
     }
 
     /// o_h = W^UV_h ô_h: `[T, N, C]` → `[T, N · V]`. Latents are never quantised.
-    private func expand(_ attended: Tensor) -> Tensor {
-        let rows = attended.shape[0]
-        return unsafe Tensor(shape: [rows, heads * valueDimension]) { values in
+    private func expand(_ attended: Tensor, rows: Int) -> Tensor {
+        unsafe Tensor(rows: rows, width: heads * valueDimension) { values in
             unsafe attended.values.withUnsafeBufferPointer { attended in
                 guard let latent = attended.baseAddress else { return }
                 compute.product(

@@ -4,16 +4,18 @@
 /// the file maps them, nor of caches, which are paged.
 public struct Tensor: Sendable, Equatable {
     /// Extents, outermost first; `[]` is a scalar.
-    public let shape: [Int]
+    public var shape: [Int] { extents.array }
+    private let extents: Extents
     /// The elements, last index fastest.
     public var values: [Float]
 
     /// Wraps `values`.
     /// - Precondition: `values.count` equals the product of `shape`.
     public init(shape: [Int], values: [Float]) {
-        let count = shape.reduce(1, *)
-        precondition(values.count == count, "shape \(shape) holds \(count) elements, found \(values.count)")
-        self.shape = shape
+        extents = Extents(shape)
+        precondition(
+            values.count == extents.count,
+            "shape \(shape) holds \(extents.count) elements, found \(values.count)")
         self.values = values
     }
 
@@ -24,8 +26,22 @@ public struct Tensor: Sendable, Equatable {
 
     /// A tensor whose elements `fill` writes, every one of them, before it returns.
     package init(shape: [Int], fill: (UnsafeMutablePointer<Float>) -> Void) {
-        let count = shape.reduce(1, *)
-        self.shape = shape
+        unsafe self.init(Extents(shape), fill: fill)
+    }
+
+    /// `[rows, width]`, without an array for the shape: some dozens are made in every layer.
+    package init(rows: Int, width: Int, fill: (UnsafeMutablePointer<Float>) -> Void) {
+        unsafe self.init(.matrix(rows, width), fill: fill)
+    }
+
+    /// The same of `[rows, heads, width]`.
+    package init(rows: Int, heads: Int, width: Int, fill: (UnsafeMutablePointer<Float>) -> Void) {
+        unsafe self.init(.heads(rows, heads, width), fill: fill)
+    }
+
+    private init(_ extents: Extents, fill: (UnsafeMutablePointer<Float>) -> Void) {
+        let count = extents.count
+        self.extents = extents
         unsafe values = [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
             if let base = buffer.baseAddress { unsafe fill(base) }
             initialized = count
@@ -34,9 +50,12 @@ public struct Tensor: Sendable, Equatable {
 
     /// Number of rows when the tensor is seen as a matrix `[rows, width]`: the product of all extents but the
     /// last.
-    package var rowCount: Int { shape.dropLast().reduce(1, *) }
+    package var rowCount: Int { extents.rowCount }
     /// The last extent; 1 for a scalar.
-    package var width: Int { shape.last ?? 1 }
+    package var width: Int { extents.width }
+
+    /// Whether both have the same extents.
+    package func hasShape(of other: Tensor) -> Bool { extents == other.extents }
 
     /// The same elements under another shape.
     /// - Precondition: both shapes hold the same number of elements.
@@ -90,4 +109,45 @@ public struct Tensor: Sendable, Equatable {
         rows.append(contentsOf: below.values)
         self = Tensor(shape: [count, below.width], values: rows)
     }
+}
+
+/// Extents of a tensor; those of two and three dimensions need no memory of their own.
+private enum Extents: Sendable, Equatable {
+    case matrix(Int, Int)
+    case heads(Int, Int, Int)
+    case other([Int])
+
+    init(_ shape: [Int]) {
+        switch shape.count {
+        case 2: self = .matrix(shape[0], shape[1])
+        case 3: self = .heads(shape[0], shape[1], shape[2])
+        default: self = .other(shape)
+        }
+    }
+
+    var array: [Int] {
+        switch self {
+        case .matrix(let rows, let width): [rows, width]
+        case .heads(let rows, let heads, let width): [rows, heads, width]
+        case .other(let shape): shape
+        }
+    }
+
+    var rowCount: Int {
+        switch self {
+        case .matrix(let rows, _): rows
+        case .heads(let rows, let heads, _): rows * heads
+        case .other(let shape): shape.dropLast().reduce(1, *)
+        }
+    }
+
+    var width: Int {
+        switch self {
+        case .matrix(_, let width), .heads(_, _, let width): width
+        case .other(let shape): shape.last ?? 1
+        }
+    }
+
+    /// Elements.
+    var count: Int { rowCount * width }
 }

@@ -56,6 +56,11 @@ import Testing
         #expect(different.count > Self.tokens / 2)
     }
 
+    @Test func noTokensGiveNone() {
+        let mixture = Self.mixture(Compute(kernels: .table(.best), pool: ThreadPool(threads: 2)))
+        #expect(mixture(Tensor(zeros: [0, Self.hidden])) == Tensor(zeros: [0, Self.hidden]))
+    }
+
     /// Parts hold every row of the experts that a device owns once, in order, and no more than was asked unless one expert has more.
     @Test(arguments: [0..<6, 2..<5, 5..<6, 0..<0], [1, 7, 100, 10_000])
     func partsHoldEveryRowOnce(owned: Range<Int>, limit: Int) throws {
