@@ -299,17 +299,17 @@ func rowsInPairsChangeNothing(level: InstructionSet, columns: Int) throws {
             NaiveKernels(level).product(
                 w.view, rows: 0..<rows, x: x.floats, tokens: 1, xStride: columns, y: $0, yStride: rows)
         }
-        for inMultipliers in [true, false] {
+        for inPairs in [true, false] {
             let made = try results(rows) {
-                Kernels.table(level).decoding(inMultipliers: inMultipliers).product(
+                Kernels.table(level).pairing(codeRows: inPairs).product(
                     w.view, rows: 0..<rows, x: x.floats, tokens: 1, xStride: columns, y: $0, yStride: rows)
             }
-            #expect(bits(made) == bits(plain), "\(rows) rows, \(padding) more columns, \(inMultipliers)")
+            #expect(bits(made) == bits(plain), "\(rows) rows, \(padding) more columns, \(inPairs)")
             // Negative control: the last column does show.
-            let kernels = Kernels.table(level).decoding(inMultipliers: inMultipliers)
+            let kernels = Kernels.table(level).pairing(codeRows: inPairs)
             #expect(bits(try otherLastColumn(kernels, w, x, tokens: 1)) != bits(plain), "\(rows) rows")
             // The choice is not the machine's.
-            #expect(kernels.decodesInMultipliers == inMultipliers)
+            #expect(kernels.pairsCodeRows == inPairs)
         }
     }
 }

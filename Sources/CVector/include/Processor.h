@@ -1,6 +1,7 @@
 // What this processor is.
 #pragma once
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
 #endif
 
@@ -41,9 +42,24 @@ static inline int cpu_is_intel(void) {
 static inline int cpu_slows_at_subnormals(void) { return cpu_is_intel(); }
 
 // Whether 512-bit shifts and extensions take the ports of the multipliers, so that making floats of BF16 weights costs
-// multiplications: on Intel's servers two ports do both (measured on Emerald Rapids). Zen 5 has others for them. For the
-// same reason four sums of FP8 rows keep those ports busy, where Zen needs eight.
+// multiplications: on Intel's servers two ports do both (measured on Emerald Rapids). Zen 5 has others for them.
 static inline int cpu_decodes_in_multipliers(void) { return cpu_is_intel(); }
+
+// Whether one token takes FP8 rows two by two in each of four streams. Zen 4 does half a vector of 512 bits at a time, and needs
+// eight sums to keep its multipliers busy. Four are enough for Zen 5 (family 0x1A), which reads four streams of single
+// rows faster, and for Intel, whose multipliers decode as well.
+static inline int cpu_pairs_code_rows(void) {
+#if defined(__x86_64__)
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    __builtin_cpu_init();
+    if (!__builtin_cpu_is("amd") || !__get_cpuid(1, &a, &b, &c, &d)) return 0;
+    unsigned family = a >> 8 & 0xF;
+    if (family == 0xF) family += a >> 20 & 0xFF;
+    return family < 0x1A;
+#else
+    return 0;
+#endif
+}
 
 // Processors this process may run on (sched_getaffinity where it exists), at least 1.
 int available_processors(void);
