@@ -61,7 +61,7 @@ private let codeDistance = 2048
 /// How the rows of a job lie for the loop that takes eight at a time: two neighbours in each of four streams a quarter
 /// of the job's rows apart.
 ///
-/// A sum takes four products one after the other for 64 codes, 16 cycles; on Zen four sums leave the arithmetic idle in a
+/// A sum takes four products one after the other for 64 codes, 16 cycles; on Zen 4 four sums leave the arithmetic idle in a
 /// third of them, eight do not. Reading stays four streams: while a pair is worked on, a later pair is asked for in the
 /// order in which it lies in memory (51 against 66 GB/s with two threads, where the memory gives 76).
 private struct RowPairs {

@@ -9,47 +9,65 @@ import Synchronization
     import Darwin
 #endif
 
-/// The number of a region and of its chunks in one word, so that nobody sees the one without the other.
+/// Regions are numbered in 40 bits, which a million regions a second fill in twelve days.
+package struct RegionNumber: Equatable, Sendable {
+    private static let mask: UInt64 = 1 << 40 - 1
+    /// How old what a thread left behind may grow before it is renewed.
+    static let oldest: UInt64 = 1 << 38
+
+    let value: UInt64
+
+    package init(_ value: UInt64) { self.value = value & RegionNumber.mask }
+
+    var next: RegionNumber { RegionNumber(value &+ 1) }
+
+    /// Whether slices have to be renewed: one that nobody used for too long would not look older than the region.
+    var renews: Bool { value % RegionNumber.oldest == 0 }
+
+    /// Whether this region came before `other`; of what is further apart than anything that is renewed in time, nothing is said.
+    package func isBefore(_ other: RegionNumber) -> Bool {
+        let age = (other.value &- value) & RegionNumber.mask
+        return age != 0 && age <= RegionNumber.oldest
+    }
+}
+
+/// The number of a region and how many chunks it has in one word, so that nobody sees the one without the other.
 package struct Region: Equatable {
     let word: UInt64
 
     init(word: UInt64) { self.word = word }
-    package init(number: UInt32, chunks: Int) { word = UInt64(number) << 32 | UInt64(chunks) }
+    package init(_ number: RegionNumber, chunks: Int) { word = number.value << 24 | UInt64(chunks) }
 
-    var number: UInt32 { UInt32(word >> 32) }
-    var chunks: Int { Int(word & 0xFFFF_FFFF) }
+    var number: RegionNumber { RegionNumber(word >> 24) }
+    var chunks: Int { Int(word & 0xFF_FFFF) }
 
     /// What the thread at `seat` of `count` starts with.
     package func slice(ofSeat seat: Int, of count: Int) -> Slice {
-        Slice(region: number, seat * chunks / count..<(seat + 1) * chunks / count)
+        Slice(number, seat * chunks / count..<(seat + 1) * chunks / count)
     }
 }
 
-/// The chunks of a region that one thread starts with: the region's number in the upper half, the first of them
+/// The chunks of a region that one thread starts with: the region's number in the upper 40 bits, the first of them
 /// and the one behind the last below. A chunk is claimed by a compare-exchange of the whole, so a worker that
 /// still holds the number of an earlier region claims nothing.
 package struct Slice {
     /// The most chunks of a region.
-    static let limit = 0xFFFF
+    static let limit = 0xFFF
 
     let word: UInt64
 
     init(word: UInt64) { self.word = word }
 
-    package init(region: UInt32, _ chunks: Range<Int>) {
-        word = UInt64(region) << 32 | UInt64(chunks.lowerBound) << 16 | UInt64(chunks.upperBound)
+    package init(_ region: RegionNumber, _ chunks: Range<Int>) {
+        word = region.value << 24 | UInt64(chunks.lowerBound) << 12 | UInt64(chunks.upperBound)
     }
 
-    var region: UInt32 { UInt32(word >> 32) }
-    var first: Int { Int(word >> 16 & 0xFFFF) }
-    package var end: Int { Int(word & 0xFFFF) }
+    var region: RegionNumber { RegionNumber(word >> 24) }
+    package var first: Int { Int(word >> 12 & 0xFFF) }
+    package var end: Int { Int(word & 0xFFF) }
     var isEmpty: Bool { first >= end }
-    var withoutFirst: UInt64 { word &+ 1 << 16 }
+    var withoutFirst: UInt64 { word &+ 1 << 12 }
     var withoutLast: UInt64 { word &- 1 }
-
-    /// Whether this was left by a region before `region`. Numbers wrap: of two the earlier is the one that comes first on
-    /// the shorter way round.
-    package func isOlder(than region: Region) -> Bool { Int32(bitPattern: self.region &- region.number) < 0 }
 }
 
 /// What one thread has, in cache lines of its own.
@@ -101,17 +119,17 @@ final class PoolState: @unchecked Sendable {
     private let callers = PoolLock()
     private let wake = PoolLock()
     private let finished = PoolLock()
-    /// Chunks of all regions so far; wraps. Belongs to who has the lock of callers.
-    private var total = 0
+    /// Chunks of all regions so far; wraps. Written by who has the lock of callers.
+    private let total = Atomic<Int>(0)
 
     /// - Parameter number: of the region before the first one.
-    init(seats count: Int, spins: Bool, after number: UInt32) {
+    init(seats count: Int, spins: Bool, after number: RegionNumber) {
         self.spins = spins
         seatCount = count
-        opened = Atomic(Region(number: number, chunks: 0).word)
+        opened = Atomic(Region(number, chunks: 0).word)
         readAhead = ReadAhead(seats: count)
         seats = UnsafeMutablePointer<Seat>.allocate(capacity: count)
-        for index in 0..<count { (seats + index).initialize(to: Seat(Slice(region: number, 0..<0))) }
+        for index in 0..<count { (seats + index).initialize(to: Seat(Slice(number, 0..<0))) }
     }
 
     deinit {
@@ -132,15 +150,14 @@ final class PoolState: @unchecked Sendable {
         callers.lock()
         defer { callers.unlock() }
         owner.store(identity, ordering: .relaxed)
-        let next = Region(number: Region(word: opened.load(ordering: .relaxed)).number &+ 1, chunks: count)
-        // A slice that nobody used for half of all numbers would look newer than the region.
-        if next.number & 0x3FFF_FFFF == 0 {
+        let next = Region(Region(word: opened.load(ordering: .relaxed)).number.next, chunks: count)
+        if next.number.renews {
             for seat in 0..<seatCount {
                 seats[seat].slice.store(
                     next.slice(ofSeat: seat, of: seatCount).word, ordering: .releasing)
             }
         }
-        total &+= count
+        total.wrappingAdd(count, ordering: .sequentiallyConsistent)
         body.store(UInt(bitPattern: Unmanaged.passUnretained(region).toOpaque()), ordering: .releasing)
         opened.store(next.word, ordering: .sequentiallyConsistent)
         if sleepers.load(ordering: .sequentiallyConsistent) > 0 { wake.locked { wake.broadcast() } }
@@ -165,7 +182,9 @@ final class PoolState: @unchecked Sendable {
         // The caller may open the next region from here on.
         let before = seats[own].finished.load(ordering: .relaxed)
         seats[own].finished.store(before &+ count, ordering: .sequentiallyConsistent)
-        if callerSleeps.load(ordering: .sequentiallyConsistent) { finished.locked { finished.broadcast() } }
+        if callerSleeps.load(ordering: .sequentiallyConsistent), isDone {
+            finished.locked { finished.broadcast() }
+        }
         return region
     }
 
@@ -192,7 +211,8 @@ final class PoolState: @unchecked Sendable {
         while true {
             var found = Slice(word: seats[seat].slice.load(ordering: .sequentiallyConsistent))
             while true {
-                let slice = found.isOlder(than: region) ? region.slice(ofSeat: seat, of: seatCount) : found
+                let slice =
+                    found.region.isBefore(region.number) ? region.slice(ofSeat: seat, of: seatCount) : found
                 if slice.region != region.number || slice.isEmpty { break }
                 let (won, current) = seats[seat].slice.compareExchange(
                     expected: found.word, desired: seat == own ? slice.withoutFirst : slice.withoutLast,
@@ -209,7 +229,7 @@ final class PoolState: @unchecked Sendable {
     private var isDone: Bool {
         var count = 0
         for seat in 0..<seatCount { count &+= seats[seat].finished.load(ordering: .sequentiallyConsistent) }
-        return count == total
+        return count == total.load(ordering: .sequentiallyConsistent)
     }
 
     private func waitUntilDone() {

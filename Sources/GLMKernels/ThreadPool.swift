@@ -39,11 +39,11 @@ public final class ThreadPool: Sendable {
         threads: Int = ThreadPool.availableProcessors, pools: Int = 1,
         processors: Int = ThreadPool.availableProcessors
     ) {
-        self.init(threads: threads, pools: pools, processors: processors, after: 0)
+        self.init(threads: threads, pools: pools, processors: processors, after: RegionNumber(0))
     }
 
-    /// The same where the number of the region before the first one is given: they wrap after 2³² regions.
-    package init(threads: Int, pools: Int, processors: Int, after number: UInt32) {
+    /// The same where the number of the region before the first one is given: they wrap after 2⁴⁰ regions.
+    package init(threads: Int, pools: Int, processors: Int, after number: RegionNumber) {
         precondition(threads > 0 && pools > 0, "\(pools) pools of \(threads) threads")
         spins = threads <= processors / pools
         let state = PoolState(seats: threads, spins: spins, after: number)
@@ -121,8 +121,9 @@ public final class ThreadPool: Sendable {
 /// The memory of every seat; a seat's is used by the thread that sits there, and by one caller at a time.
 private final class SeatScratch: @unchecked Sendable {
     private let seats: UnsafeMutableBufferPointer<Unmanaged<Scratch>>
-    /// What a region of one thread used last.
-    private let spare = Mutex<Spare?>(nil)
+    /// What a region of one thread used last, while nobody uses it; the lock's.
+    private var spare: Scratch?
+    private let lock = PoolLock()
 
     init(seats count: Int) {
         seats = .allocate(capacity: count)
@@ -142,19 +143,12 @@ private final class SeatScratch: @unchecked Sendable {
 
     /// Lends memory that nobody else uses meanwhile, and keeps it.
     func withSpare(_ body: (Scratch) -> Void) {
-        let kept = spare.withLock { kept -> Spare? in
-            defer { kept = nil }
-            return kept
-        }
-        let own = kept ?? Spare()
-        body(own.scratch)
-        spare.withLock { $0 = own }
+        var own: Scratch?
+        lock.locked { swap(&own, &spare) }
+        let scratch = own ?? Scratch()
+        body(scratch)
+        lock.locked { spare = scratch }
     }
-}
-
-/// Memory that is in one place at a time.
-private struct Spare: @unchecked Sendable {
-    let scratch = Scratch()
 }
 
 /// What a thread is started with.

@@ -50,7 +50,8 @@ public struct GatedMLP: Sendable {
     func callAsFunction(_ x: Tensor, following: ReadingOrder) -> Tensor {
         let compute = gate.compute
         compute.willRead([down.memory], rows: x.rowCount)
-        let inner = compute.siluMultiply(product(Product(gate, up, of: x)))
+        let gateUp = withExtendedLifetime((gate, up)) { product(Product(gate, up, of: x)) }
+        let inner = compute.siluMultiply(gateUp)
         compute.willRead(following, rows: x.rowCount)
         return down(inner)
     }

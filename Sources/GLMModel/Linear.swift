@@ -31,7 +31,7 @@ package final class Linear: Sendable {
 
     /// `[tokens, in]` → `[tokens, out]`.
     package func callAsFunction(_ x: Tensor) -> Tensor {
-        product(Product(self, of: x))
+        withExtendedLifetime(self) { product(Product(self, of: x)) }
     }
 }
 

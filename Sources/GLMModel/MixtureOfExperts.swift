@@ -147,6 +147,9 @@ public final class MixtureOfExperts: Sendable {
         _ x: Tensor, _ part: ExpertOrder.Part, width: Int, beside others: [Product],
         _ layers: (ExpertFactors, _ add: (Factor, _ column: Int) -> Void) -> Void
     ) -> (Tensor, [Tensor]) {
+        if part.rows.isEmpty || width == 0 {
+            return (Tensor(zeros: [part.rows.count, width]), products(others))
+        }
         var side: [Tensor] = []
         let step = x.rowCount == 1 ? 0 : x.width
         let grouped = unsafe Tensor(rows: part.rows.count, width: width) { output in

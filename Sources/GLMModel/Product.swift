@@ -11,11 +11,14 @@ struct Product {
 
     /// - Precondition: every layer takes rows as wide as those of `x`.
     init(_ layer: Linear, _ beside: Linear? = nil, of x: Tensor) {
-        precondition(
-            x.width == layer.weight.columns && (beside.map { x.width == $0.weight.columns } ?? true),
-            "Linear of \(layer.weight.columns) inputs was given \(x.shape)")
-        first = Factor(layer)
-        second = beside.map { Factor($0) }
+        func factor(_ layer: Linear) -> Factor {
+            precondition(
+                x.width == layer.weight.columns,
+                "Linear of \(layer.weight.columns) inputs was given \(x.shape)")
+            return Factor(layer)
+        }
+        first = factor(layer)
+        second = beside.map(factor)
         self.x = x
         compute = layer.compute
     }
@@ -102,7 +105,7 @@ private func claim(
 ) {
     guard index < requests.count else { return region.run(compute) }
     let request = requests[index]
-    // Nothing is lent for an output without elements.
+    // For an output without elements perhaps nothing is lent.
     if request.x.rowCount * request.width == 0 {
         claim(requests, from: index + 1, &region, &made, compute)
         return made.append(Tensor(zeros: [request.x.rowCount, request.width]))

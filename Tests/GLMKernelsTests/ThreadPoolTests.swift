@@ -40,28 +40,33 @@ func everyChunkRunsOnce(threads: Int) {
     }
 }
 
-/// Regions are numbered in 32 bits and told apart by them; the last seat has nothing in regions of two chunks.
-@Test(arguments: [0x3FFF_FFFA, 0x7FFF_FFFA, 0xFFFF_FFFA] as [UInt32])
-func regionNumbersWrap(before: UInt32) {
-    let pool = ThreadPool(threads: 3, pools: 1, processors: 8, after: before)
+/// Numbers wrap, and slices are renewed before they look newer; the last seat has nothing in regions of two chunks.
+@Test(arguments: [1 << 38 - 6, 1 << 39 - 6, 1 << 40 - 6] as [UInt64])
+func regionNumbersWrap(before: UInt64) {
+    let pool = ThreadPool(threads: 3, pools: 1, processors: 8, after: RegionNumber(before))
     for region in 0..<40 {
         let chunks = region % 8 == 7 ? 9 : 2
         #expect(visits(pool, chunks: chunks) == [Int](repeating: 1, count: chunks))
     }
 }
 
-/// What is older is told on the shorter way round, and never of itself.
-@Test func slicesOfEarlierRegionsAreOlder() {
-    let seat = { (number: UInt32) in Slice(region: number, 0..<0) }
-    let pairs: [(UInt32, UInt32)] = [
-        (5, 6), (.max, 0), (0x7FFF_FFFF, 0x8000_0000), (0xC000_0001, 0x4000_0000),
+/// What is older is told on the shorter way round, never of itself, and of what lies ahead not at all.
+@Test func earlierRegionsComeBefore() {
+    let last: UInt64 = 1 << 40 - 1
+    let pairs: [(UInt64, UInt64)] = [
+        (5, 6), (last, 0), (1 << 39 - 1, 1 << 39), (0, 1 << 38), (last - 3, 1 << 37),
     ]
     for (number, other) in pairs {
-        #expect(seat(number).isOlder(than: Region(number: other, chunks: 1)))
-        #expect(!seat(other).isOlder(than: Region(number: number, chunks: 1)))
-        #expect(!seat(number).isOlder(than: Region(number: number, chunks: 1)))
+        #expect(RegionNumber(number).isBefore(RegionNumber(other)))
+        #expect(!RegionNumber(other).isBefore(RegionNumber(number)))
+        #expect(!RegionNumber(number).isBefore(RegionNumber(number)))
     }
-    let region = Region(number: 7, chunks: 5)
+    // A thread that slept for a long time finds slices of regions that it has not seen, and leaves them alone.
+    for later in [1, 1 << 20, 1 << 38, 1 << 39] as [UInt64] {
+        #expect(!RegionNumber(7 + later).isBefore(RegionNumber(7)))
+    }
+    let region = Region(RegionNumber(7), chunks: 5)
+    #expect((0..<3).map { region.slice(ofSeat: $0, of: 3).first } == [0, 1, 3])
     #expect((0..<3).map { region.slice(ofSeat: $0, of: 3).end } == [1, 3, 5])
 }
 

@@ -46,8 +46,8 @@ static inline int cpu_slows_at_subnormals(void) { return cpu_is_intel(); }
 static inline int cpu_decodes_in_multipliers(void) { return cpu_is_intel(); }
 
 // Whether one token takes FP8 rows two by two in each of four streams. Zen 4 does half a vector of 512 bits at a time, and needs
-// eight sums to keep its multipliers busy. Four are enough for Zen 5 (family 0x1A), which reads four streams of single
-// rows faster, and for Intel, whose multipliers decode as well.
+// eight sums to keep its multipliers busy. Four are enough for the servers of Zen 5 (family 0x1A, measured on one), which
+// read four streams of single rows faster, and for Intel, whose multipliers decode as well.
 static inline int cpu_pairs_code_rows(void) {
 #if defined(__x86_64__)
     unsigned a = 0, b = 0, c = 0, d = 0;
