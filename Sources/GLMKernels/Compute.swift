@@ -99,11 +99,17 @@ public final class Compute: Sendable {
     /// Products of single tokens, which are read as they lie.
     private func stream(_ groups: [ProductGroup]) {
         cut(groups, extent: { $0.rows }, unit: { _ in 4 }) { index, rows, scratch, next in
-            let group = groups[index]
-            kernels.product(
-                group.weight, rows: rows, x: group.x, tokens: 1, xStride: group.xStride, y: group.y,
-                yStride: group.yStride, scratch: scratch, next: next.map { groups[$0].weight.base })
+            multiply(groups[index], rows, scratch, next.map { groups[$0].weight.base })
         }
+    }
+
+    /// Some rows by tokens as they lie.
+    private func multiply(
+        _ group: ProductGroup, _ rows: Range<Int>, _ scratch: Scratch, _ next: UnsafeRawPointer?
+    ) {
+        kernels.product(
+            group.weight, rows: rows, x: group.x, tokens: group.tokens, xStride: group.xStride, y: group.y,
+            yStride: group.yStride, scratch: scratch, next: next)
     }
 
     private func pack(_ groups: [ProductGroup], _ unit: (group: Int, block: Int), into packed: PackedGroups) {
@@ -133,9 +139,7 @@ public final class Compute: Sendable {
                 kernels.matrixProduct(
                     group.weight, rows: rows, x: group.x, y: group.y, scratch: scratch, next: next)
             } else {
-                kernels.product(
-                    group.weight, rows: rows, x: group.x, tokens: group.tokens, xStride: group.xStride,
-                    y: group.y, yStride: group.yStride, scratch: scratch, next: next)
+                multiply(group, rows, scratch, next)
             }
         }
     }

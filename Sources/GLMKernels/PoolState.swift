@@ -9,67 +9,6 @@ import Synchronization
     import Darwin
 #endif
 
-/// Regions are numbered in 40 bits, which a million regions a second fill in twelve days.
-package struct RegionNumber: Equatable, Sendable {
-    private static let mask: UInt64 = 1 << 40 - 1
-    /// How old what a thread left behind may grow before it is renewed.
-    static let oldest: UInt64 = 1 << 38
-
-    let value: UInt64
-
-    package init(_ value: UInt64) { self.value = value & RegionNumber.mask }
-
-    var next: RegionNumber { RegionNumber(value &+ 1) }
-
-    /// Whether slices have to be renewed: one that nobody used for too long would not look older than the region.
-    var renews: Bool { value % RegionNumber.oldest == 0 }
-
-    /// Whether this region came before `other`; of what is further apart than anything that is renewed in time, nothing is said.
-    package func isBefore(_ other: RegionNumber) -> Bool {
-        let age = (other.value &- value) & RegionNumber.mask
-        return age != 0 && age <= RegionNumber.oldest
-    }
-}
-
-/// The number of a region and how many chunks it has in one word, so that nobody sees the one without the other.
-package struct Region: Equatable {
-    let word: UInt64
-
-    init(word: UInt64) { self.word = word }
-    package init(_ number: RegionNumber, chunks: Int) { word = number.value << 24 | UInt64(chunks) }
-
-    var number: RegionNumber { RegionNumber(word >> 24) }
-    var chunks: Int { Int(word & 0xFF_FFFF) }
-
-    /// What the thread at `seat` of `count` starts with.
-    package func slice(ofSeat seat: Int, of count: Int) -> Slice {
-        Slice(number, seat * chunks / count..<(seat + 1) * chunks / count)
-    }
-}
-
-/// The chunks of a region that one thread starts with: the region's number in the upper 40 bits, the first of them
-/// and the one behind the last below. A chunk is claimed by a compare-exchange of the whole, so a worker that
-/// still holds the number of an earlier region claims nothing.
-package struct Slice {
-    /// The most chunks of a region.
-    static let limit = 0xFFF
-
-    let word: UInt64
-
-    init(word: UInt64) { self.word = word }
-
-    package init(_ region: RegionNumber, _ chunks: Range<Int>) {
-        word = region.value << 24 | UInt64(chunks.lowerBound) << 12 | UInt64(chunks.upperBound)
-    }
-
-    var region: RegionNumber { RegionNumber(word >> 24) }
-    package var first: Int { Int(word >> 12 & 0xFFF) }
-    package var end: Int { Int(word & 0xFFF) }
-    var isEmpty: Bool { first >= end }
-    var withoutFirst: UInt64 { word &+ 1 << 12 }
-    var withoutLast: UInt64 { word &- 1 }
-}
-
 /// What one thread has, in cache lines of its own.
 private struct Seat: ~Copyable {
     /// What is left of its share of the region that it was last used in; older than the open region until somebody claims
@@ -102,15 +41,17 @@ final class RegionBody {
 /// the slices are not handed out, who comes first cuts them, and each thread counts for itself what it has done.
 final class PoolState: @unchecked Sendable {
     let owner = Atomic<UInt>(0)
-    private let spins: Bool
-    private let seatCount: Int
-    private let seats: UnsafeMutablePointer<Seat>
+    /// Chunks of all regions so far; wraps. Written by who has the lock of callers.
+    private let total = Atomic<Int>(0)
     private let ownerLine = CacheLine()
     /// The region that is open, or was last.
     private let opened: Atomic<UInt64>
     /// A `RegionBody`, which the caller keeps.
     private let body = Atomic<UInt>(0)
     private let bodyLine = CacheLine()
+    private let spins: Bool
+    private let seatCount: Int
+    private let seats: UnsafeMutablePointer<Seat>
     private let sleepers = Atomic<Int>(0)
     private let callerSleeps = Atomic<Bool>(false)
     private let stopping = Atomic<Bool>(false)
@@ -119,8 +60,6 @@ final class PoolState: @unchecked Sendable {
     private let callers = PoolLock()
     private let wake = PoolLock()
     private let finished = PoolLock()
-    /// Chunks of all regions so far; wraps. Written by who has the lock of callers.
-    private let total = Atomic<Int>(0)
 
     /// - Parameter number: of the region before the first one.
     init(seats count: Int, spins: Bool, after number: RegionNumber) {
@@ -157,7 +96,8 @@ final class PoolState: @unchecked Sendable {
                     next.slice(ofSeat: seat, of: seatCount).word, ordering: .releasing)
             }
         }
-        total.wrappingAdd(count, ordering: .sequentiallyConsistent)
+        // Before the region is opened: who works on it knows when it is done.
+        total.store(total.load(ordering: .relaxed) &+ count, ordering: .releasing)
         body.store(UInt(bitPattern: Unmanaged.passUnretained(region).toOpaque()), ordering: .releasing)
         opened.store(next.word, ordering: .sequentiallyConsistent)
         if sleepers.load(ordering: .sequentiallyConsistent) > 0 { wake.locked { wake.broadcast() } }
@@ -229,7 +169,7 @@ final class PoolState: @unchecked Sendable {
     private var isDone: Bool {
         var count = 0
         for seat in 0..<seatCount { count &+= seats[seat].finished.load(ordering: .sequentiallyConsistent) }
-        return count == total.load(ordering: .sequentiallyConsistent)
+        return count == total.load(ordering: .acquiring)
     }
 
     private func waitUntilDone() {

@@ -93,7 +93,7 @@ package struct Transformer: Sendable {
         }
         head.compute.profile?.add(
             Work(bytes: tokens.count * width * embedding.view.format.size, operations: 0))
-        return unsafe Tensor(shape: [tokens.count, width]) { rows in
+        return unsafe Tensor(rows: tokens.count, width: width) { rows in
             let panel = UnsafeMutablePointer<Float>.allocate(capacity: padded)
             defer { unsafe panel.deallocate() }
             for (index, token) in tokens.enumerated() {

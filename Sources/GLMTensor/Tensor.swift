@@ -24,12 +24,8 @@ public struct Tensor: Sendable, Equatable {
         self.init(shape: shape, values: [Float](repeating: 0, count: shape.reduce(1, *)))
     }
 
-    /// A tensor whose elements `fill` writes, every one of them, before it returns.
-    package init(shape: [Int], fill: (UnsafeMutablePointer<Float>) -> Void) {
-        unsafe self.init(Extents(shape), fill: fill)
-    }
-
-    /// `[rows, width]`, without an array for the shape: some dozens are made in every layer.
+    /// A tensor `[rows, width]` whose elements `fill` writes, every one of them, before it returns. No array is made for the
+    /// shape: some dozens of tensors are made in every layer.
     package init(rows: Int, width: Int, fill: (UnsafeMutablePointer<Float>) -> Void) {
         unsafe self.init(.matrix(rows, width), fill: fill)
     }
