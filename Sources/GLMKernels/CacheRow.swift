@@ -76,7 +76,7 @@ extension Kernels {
     ) {
         let padded = (row.latent + 15) / 16 * 16
         let blocks = (row.latent + CacheRow.block - 1) / CacheRow.block
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: padded + blocks + 1) { buffer in
+        withTemporaryMemory(of: Float.self, count: padded + blocks + 1) { buffer in
             guard let codes = buffer.baseAddress else { return }
             quantizeActivations(
                 x, count: row.latent, block: CacheRow.block, codes: codes, stride: 16,

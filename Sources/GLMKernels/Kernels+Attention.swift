@@ -33,7 +33,7 @@ extension Kernels {
         if heads <= 0 { return }
         if keys.count == 0 { return output.update(repeating: 0, count: heads * latentWidth) }
         let values = scratch + heads * min(keys.count, Kernels.attentionBlock)
-        withUnsafeTemporaryAllocation(of: SoftmaxSum.self, capacity: 2 * heads) { sums in
+        withTemporaryMemory(of: SoftmaxSum.self, count: 2 * heads) { sums in
             guard let all = sums.baseAddress else { return }
             for block in 0..<Kernels.attentionBlocks(keys.count) {
                 attentionBlock(
@@ -121,8 +121,8 @@ extension Kernels {
             range.lowerBound >= 0 && range.upperBound <= keys.count && width <= keys.width,
             "rows \(range) of \(keys.count)")
         let tail = width % 16, groups = width / 16
-        withUnsafeTemporaryAllocation(byteCount: (4 + heads) * 64, alignment: 64) { buffer in
-            guard let tails = buffer.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+        withTemporaryLines(bytes: (4 + heads) * 64) { buffer in
+            let tails = buffer.assumingMemoryBound(to: Float.self)
             if tail > 0 { packTokens(query + groups * 16, width, heads, tail, tails + 64, heads * 16) }
             for row in range.prefix(rowsAhead) { keys.prefetch(row, width: width) }
             for start in Swift.stride(from: range.lowerBound, to: range.upperBound, by: 4) {
@@ -167,7 +167,7 @@ extension Kernels {
                 && (columns.upperBound % tileColumns == 0 || columns.upperBound == latentWidth),
             "columns \(columns) of \(latentWidth)")
         let range = Kernels.attentionKeys(block, of: keys.count)
-        withUnsafeTemporaryAllocation(of: UnsafePointer<Float>.self, capacity: panelKeys) { rows in
+        withTemporaryMemory(of: UnsafePointer<Float>.self, count: panelKeys) { rows in
             guard let rows = rows.baseAddress else { return }
             for start in Swift.stride(from: range.lowerBound, to: range.upperBound, by: panelKeys) {
                 let panel = KeyPanel(
@@ -226,8 +226,8 @@ extension Kernels {
         output: UnsafeMutablePointer<Float>
     ) {
         let width = columns.upperBound, part = columns.count, count = keys.count
-        withUnsafeTemporaryAllocation(byteCount: (panelKeys + heads) * tileColumns * 4, alignment: 64) {
-            guard let panel = $0.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+        withTemporaryLines(bytes: (panelKeys + heads) * tileColumns * 4) {
+            let panel = $0.assumingMemoryBound(to: Float.self)
             panel.update(repeating: 0, count: (count + heads) * tileColumns)
             for j in 0..<count {
                 packTokens(keys.rows[j] + columns.lowerBound, 0, 1, part, panel + j * tileColumns, 16)

@@ -21,8 +21,8 @@ extension Kernels {
         let dim = keys.row.latent
         let decodes = keys.row.format != .float32
         let floats = blockKeys + (decodes ? blockKeys * dim : 0)
-        withUnsafeTemporaryAllocation(byteCount: floats * 4, alignment: 64) { buffer in
-            guard let scores = buffer.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+        withTemporaryLines(bytes: floats * 4) { buffer in
+            let scores = buffer.assumingMemoryBound(to: Float.self)
             let panel = scores + blockKeys
             var job = index_block(
                 panel: panel, query: query, weights: headWeights, heads: heads, dim: dim, scale: scale,

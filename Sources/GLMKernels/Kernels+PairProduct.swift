@@ -24,8 +24,7 @@ extension Kernels {
         }
         let plan = PairPlan(w, quads: (rows.count + 3) / 4, tokens)
         let floats = plan.panelBytes / 4 * plan.panels + stripColumns + plan.sums
-        withUnsafeTemporaryAllocation(byteCount: floats * 4, alignment: 64) { buffer in
-            guard let panel = buffer.baseAddress else { return }
+        withTemporaryLines(bytes: floats * 4) { panel in
             let row = (panel + plan.panelBytes * plan.panels).assumingMemoryBound(to: Float.self)
             let strips = PairStrips(
                 weight: w, tokens: tokens, plan: plan, panel: panel, row: row, sums: row + stripColumns, y: y,

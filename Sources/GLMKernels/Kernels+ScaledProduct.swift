@@ -27,8 +27,8 @@ extension Kernels {
         let stripBlocks = max(1, stripColumns / tokens.block)
         let width = min(tokens.groups, stripBlocks * tokens.block / 16)
         let floats = width * 64 + stripBlocks * 4 + blockTiles * scaledTileWidth * 64
-        withUnsafeTemporaryAllocation(byteCount: floats * 4, alignment: 64) { buffer in
-            guard let panel = buffer.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+        withTemporaryLines(bytes: floats * 4) { buffer in
+            let panel = buffer.assumingMemoryBound(to: Float.self)
             let sums = panel + width * 64
             let strips = ScaledStrips(
                 weight: w, tokens: tokens, blocks: stripBlocks, panel: panel, sums: sums,

@@ -31,8 +31,8 @@ extension Kernels {
             return
         }
         let floats = panelRows * panelColumns + tokens * (panelColumns + panelRows)
-        withUnsafeTemporaryAllocation(byteCount: floats * 4, alignment: 64) { buffer in
-            guard let panel = buffer.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+        withTemporaryLines(bytes: floats * 4) { buffer in
+            let panel = buffer.assumingMemoryBound(to: Float.self)
             let edge = panel + panelRows * panelColumns
             var start = 0
             while start < part.columns {

@@ -56,8 +56,8 @@ extension Kernels {
     public func storeColumn(
         _ x: UnsafePointer<Float>, as row: CacheRow, page: UnsafeMutableRawPointer, slot: Int
     ) {
-        withUnsafeTemporaryAllocation(byteCount: max(1, row.bytes), alignment: 4) { stored in
-            guard let base = stored.baseAddress else { return }
+        withTemporaryMemory(of: UInt32.self, count: (row.bytes + 3) / 4) { stored in
+            guard let base = UnsafeMutableRawPointer(stored.baseAddress) else { return }
             store(x, as: row, to: base)
             let first = page + row.columnOffset(0, slot: slot)
             switch row.format {

@@ -23,8 +23,7 @@ public final class Scratch {
         wanted = max(wanted, used + size)
         if used == 0, wanted > capacity { grow() }
         guard let base, used + size <= capacity else {
-            return withUnsafeTemporaryAllocation(byteCount: size, alignment: Scratch.alignment) {
-                guard let start = $0.baseAddress else { return }
+            return withTemporaryLines(bytes: size) { start in
                 used += size
                 body(start.assumingMemoryBound(to: Float.self))
                 used -= size

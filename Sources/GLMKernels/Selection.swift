@@ -19,7 +19,7 @@ public func selectLargest(
         return count
     }
     if k == 0 { return 0 }
-    return withUnsafeTemporaryAllocation(of: UInt32.self, capacity: count + 2048) { scratch in
+    return withTemporaryMemory(of: UInt32.self, count: count + 2048) { scratch in
         guard let base = scratch.baseAddress else { return 0 }
         let threshold = radixThreshold(scores, count: count, k: k, keys: base, histogram: base + count)
         // Written without a branch: every position, kept or not, where the next kept one belongs.

@@ -76,7 +76,7 @@ func softmax_merge_baseline(
 }
 
 /// What is known of the softmax over some scores.
-public struct SoftmaxSum: Sendable, Equatable {
+public struct SoftmaxSum: Sendable, Equatable, BitwiseCopyable {
     /// The largest of the scores.
     public var largest: Float
     /// Σ exp(score − largest).

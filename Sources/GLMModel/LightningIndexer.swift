@@ -128,7 +128,7 @@ public final class LightningIndexer: Sendable {
         unsafe keys.values.withUnsafeBufferPointer { keys in
             guard let key = keys.baseAddress else { return }
             compute.forEachRow(batch.rowCount) { row in
-                unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: dimension) {
+                unsafe withTemporaryMemory(of: Float.self, count: dimension) {
                     guard let target = $0.baseAddress else { return }
                     unsafe target.update(from: key + row * dimension, count: dimension)
                     unsafe batch.angles.rotate(target, row: row, kernels: compute.kernels)

@@ -217,7 +217,7 @@ public struct SparseAttention: Sendable {
             unsafe z.values.withUnsafeBufferPointer { z in
                 guard let latent = latents.baseAddress, let raw = z.baseAddress else { return }
                 compute.forEachRow(batch.rowCount) { row in
-                    unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: latentRank + rope) {
+                    unsafe withTemporaryMemory(of: Float.self, count: latentRank + rope) {
                         guard let target = $0.baseAddress else { return }
                         unsafe target.update(from: latent + row * latentRank, count: latentRank)
                         let ropeKey = unsafe raw + row * (latentRank + rope) + latentRank

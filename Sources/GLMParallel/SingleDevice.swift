@@ -1,3 +1,5 @@
+import GLMKernels
+
 /// A group of one: nothing travels and nothing can fail.
 package struct SingleDevice: Communicator {
     package let rank = 0
@@ -10,7 +12,7 @@ package struct SingleDevice: Communicator {
         _ body: ([UnsafeBufferPointer<Float>]) -> Void
     ) {
         // A copy: `body` may write to where the part came from.
-        unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: part.count) { copy in
+        unsafe withTemporaryMemory(of: Float.self, count: part.count) { copy in
             _ = unsafe copy.initialize(from: part)
             unsafe body([UnsafeBufferPointer(copy)])
         }

@@ -1,5 +1,7 @@
 // What makes synthetic text more than noise: the head expects a certain next token. Knows no file.
 
+import GLMKernels
+
 /// How rows of the head lean on the embedding: the plain tokens form one long cycle, and each row holds,
 /// besides noise, the embedding of the token before it.
 ///
@@ -31,7 +33,7 @@ package struct FollowPlan: Sendable {
     /// Turns noise into rows of the head: `(z + 1.5 · embedding of the predecessor) · 1.5/√width`.
     func lean(_ values: UnsafeMutablePointer<Float>, count total: Int, from start: Int, width: Int) {
         let gain = 1.5 / Float(width).squareRoot()
-        unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: total) { before in
+        unsafe withTemporaryMemory(of: Float.self, count: total) { before in
             guard let before = before.baseAddress else { return }
             var done = 0
             while done < total {

@@ -1,6 +1,7 @@
 // From (seed, name, element) to the bytes of a tensor. Any range can be asked for in any order; it knows no
 // file.
 
+import GLMKernels
 import GLMTensor
 import GLMWeights
 
@@ -40,7 +41,7 @@ package struct TensorGenerator: Sendable {
                 unsafe codes.fill(base, count: bytes.count, from: start, stream: stream)
                 return
             }
-            unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: TensorGenerator.segment) {
+            unsafe withTemporaryMemory(of: Float.self, count: TensorGenerator.segment) {
                 floats in
                 guard let values = floats.baseAddress else { return }
                 let count = bytes.count / size

@@ -1,5 +1,6 @@
 // The random words of one tensor and the two distributions made of them. Knows no shape and no storage.
 
+import GLMKernels
 import GLMTensor
 
 /// The words of one tensor: element `i` of a Float32 or BF16 tensor owns word `i`, element `i` of an FP8
@@ -19,7 +20,7 @@ struct WordStream: Sendable {
     func withWords(from start: Int, count: Int, _ body: (UnsafePointer<UInt32>) -> Void) {
         let skipped = start & 3
         let needed = (skipped + count + 3) & ~3
-        unsafe withUnsafeTemporaryAllocation(of: UInt32.self, capacity: needed) { words in
+        unsafe withTemporaryMemory(of: UInt32.self, count: needed) { words in
             var span = unsafe MutableSpan(_unsafeElements: words)
             random.fill(&span, from: UInt64(start / 4), lane: lane)
             if let base = words.baseAddress { unsafe body(base + skipped) }
