@@ -19,9 +19,7 @@ struct PieceSize {
         let several = unit == 32 ? 393_216 : 65_536
         let usual = unit == 4 && weight.format == .float8E4M3 ? 128 : 64
         let most = tokens == 1 ? largest(weight.format, rowBytes: bytes) : max(usual, several / bytes)
-        var rows = max(unit, min(max(fair, least), most) / unit * unit)
-        // One token takes two rows in each of four streams, on some processors.
-        if unit == 4, weight.format == .float8E4M3, rows > 8 { rows &= ~7 }
+        let rows = max(unit, min(max(fair, least), most) / unit * unit)
         // The scales of FP8 blocks enter the tokens once for each stretch of rows that shares them.
         guard unit == 4, let block = weight.scales?.blockRows, block % 16 == 0, rows >= block / 4 else {
             return rows

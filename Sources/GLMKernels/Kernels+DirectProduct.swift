@@ -1,8 +1,6 @@
 import CVector
 
-/// Bytes that prefetching runs ahead in each of four streams.
-private let streamDistance = 2048
-/// The same, at least, where four neighbouring rows are read side by side.
+/// Bytes that prefetching runs ahead, at least, where four neighbouring rows are read side by side.
 private let neighbourDistance = 16384
 /// Rows of more bytes than this are streams of their own.
 private let shortRow = 8192
@@ -39,8 +37,8 @@ extension Kernels {
         let rowBytes = w.rowStride * w.format.size
         let streams = block.count <= tileWidth && rowBytes <= shortRow
         // Columns of a wider matrix: what follows a row belongs to somebody else, so whole rows are skipped.
-        let rowsAhead = max(1, streamDistance / (w.columns * w.format.size))
-        let stream = w.rowStride == w.columns ? streamDistance : rowsAhead * rowBytes
+        let rowsAhead = max(1, fetchDistance / (w.columns * w.format.size))
+        let stream = w.rowStride == w.columns ? fetchDistance : rowsAhead * rowBytes
         let neighbours = (neighbourDistance / (4 * rowBytes) + 1) * 4 * rowBytes
         let step = streams ? (rows.count + 3) / 4 : 1
         var job = direct_tile(

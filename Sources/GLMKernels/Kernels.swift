@@ -11,28 +11,28 @@ public struct Kernels: Sendable {
     /// Whether weights are asked for past the second-level cache, and index keys in one stream, as Zen does best; no result
     /// depends on it.
     package private(set) var fetchesOnce: Bool
+    /// Bytes that asking for weights runs ahead in each of four streams; no result depends on it.
+    package private(set) var fetchDistance: Int
     /// Whether factors that are subnormal numbers are to be avoided; no result depends on it.
     private(set) var avoidsSubnormals: Bool
     /// Whether making floats of weights takes the multipliers' time. BF16 weights that meet many tokens are then decoded
     /// once, into a panel, and not by every tile in registers. No result depends on it.
     package private(set) var decodesInMultipliers: Bool
-    /// Whether one token takes rows of FP8 in pairs in each stream, not singly, for more sums at a time. No result depends
-    /// on it.
-    package private(set) var pairsCodeRows: Bool
 
     /// The kernels of `level`, or of the best level below it that this process can run.
     public static func table(_ level: InstructionSet) -> Kernels {
         Kernels(
             level: min(level, .best), fetchesOnce: cpu_prefetches_past_l2() != 0,
+            fetchDistance: Int(cpu_weights_ahead()),
             avoidsSubnormals: cpu_slows_at_subnormals() != 0,
-            decodesInMultipliers: cpu_decodes_in_multipliers() != 0,
-            pairsCodeRows: cpu_pairs_code_rows() != 0)
+            decodesInMultipliers: cpu_decodes_in_multipliers() != 0)
     }
 
-    /// The same, asking for weights and index keys the way of Zen or not.
-    package func fetching(once: Bool) -> Kernels {
+    /// The same, asking for weights and index keys the way of Zen or not, for weights so many bytes ahead.
+    package func fetching(once: Bool, distance: Int) -> Kernels {
         var kernels = self
         kernels.fetchesOnce = once
+        kernels.fetchDistance = distance
         return kernels
     }
 
@@ -47,13 +47,6 @@ public struct Kernels: Sendable {
     package func decoding(inMultipliers: Bool) -> Kernels {
         var kernels = self
         kernels.decodesInMultipliers = inMultipliers
-        return kernels
-    }
-
-    /// The same, taking rows of FP8 in pairs or singly.
-    package func pairing(codeRows: Bool) -> Kernels {
-        var kernels = self
-        kernels.pairsCodeRows = codeRows
         return kernels
     }
 

@@ -3,9 +3,7 @@ import CVector
 // One token against stored weights, at the speed of memory: four weight rows at a time, one accumulator of 16
 // lanes per output.
 
-/// Bytes that prefetching runs ahead in each of four streams; for shorter rows so many rows as come nearest.
-private let prefetchDistance = 2048
-/// The same where the four rows are neighbours and make one stream.
+/// Bytes that prefetching runs ahead where the four rows are neighbours and make one stream.
 private let singleStreamDistance = 8192
 
 /// Four rows of weights, a quarter of the job's rows apart, read side by side. Rows beyond the last repeat it.
@@ -30,8 +28,9 @@ struct FourRows {
         let last = job.rows &- 1
         let stride = job.row_bytes
         let length = job.columns &* size
-        let ahead = max(1, (prefetchDistance &+ length / 2) / max(1, length))
-        distance = length < prefetchDistance ? ahead &* length : prefetchDistance
+        // Where rows are shorter, so many of them as come nearest.
+        let ahead = max(1, (job.ahead &+ length / 2) / max(1, length))
+        distance = length < job.ahead ? ahead &* length : job.ahead
         let jump = row &+ ahead >= step ? job.distanceToNext &+ (job.rows &- step) &* stride : 0
         let left = (job.rows &- row) &* stride
         neighbourDistance =
@@ -42,7 +41,7 @@ struct FourRows {
         d = job.weights + min(row &+ 3 &* step, last) &* stride
         turn = max(0, length &- distance)
         // Columns of a wider matrix: what follows a row belongs to somebody else, so whole rows are skipped.
-        let rows = length < prefetchDistance ? ahead &* stride &- distance : stride &- length
+        let rows = length < job.ahead ? ahead &* stride &- distance : stride &- length
         distanceBeyond = distance &+ (stride == length ? 0 : rows) &+ jump
     }
 

@@ -239,25 +239,36 @@ private func otherLastColumn(
     }
 }
 
-/// How weights are asked for shows in no result.
+/// How weights are asked for, and how long before, shows in no result: streams of one row to ten, longer than what is asked ahead
+/// and shorter, with something between them and without.
 @Test(arguments: levels, WeightView.Format.allCases)
 func hintsChangeNothing(level: InstructionSet, format: WeightView.Format) throws {
-    let w = try StoredMatrix(format, rows: 40, columns: 192)
-    let x = try activations(9 * 192, seed: 2)
-    for tokens in [1, 3, 9] {
-        let made = try [true, false].map { once in
-            try results(tokens * 40) {
-                Kernels.table(level).fetching(once: once).product(
-                    w.view, rows: 0..<40, x: x.floats, tokens: tokens, xStride: 192, y: $0, yStride: 40)
+    for (rows, columns, padding) in [(1, 192, 0), (7, 64, 4), (40, 192, 0), (11, 1000, 0), (20, 2112, 6)] {
+        let w = try StoredMatrix(format, rows: rows, columns: columns, padding: padding)
+        let x = try activations(9 * columns, seed: 2)
+        for tokens in [1, 3, 9] {
+            let plain = try results(tokens * rows) {
+                NaiveKernels(level).product(
+                    w.view, rows: 0..<rows, x: x.floats, tokens: tokens, xStride: columns, y: $0,
+                    yStride: rows)
+            }
+            for (once, distance) in [(true, 256), (true, 2048), (false, 2048), (false, 64)] {
+                let kernels = Kernels.table(level).fetching(once: once, distance: distance)
+                // The choice is not the machine's.
+                #expect(kernels.fetchesOnce == once && kernels.fetchDistance == distance)
+                let made = try results(tokens * rows) {
+                    kernels.product(
+                        w.view, rows: 0..<rows, x: x.floats, tokens: tokens, xStride: columns, y: $0,
+                        yStride: rows)
+                }
+                #expect(bits(made) == bits(plain), "\(rows) rows, \(tokens) tokens, \(distance)")
+                // Negative control: the last column, behind which nothing is asked for, does show.
+                #expect(
+                    bits(try otherLastColumn(kernels, w, x, tokens: tokens)) != bits(plain),
+                    "\(rows) rows, \(tokens) tokens")
             }
         }
-        #expect(bits(made[0]) == bits(made[1]), "\(tokens) tokens")
-        // Negative control: the last column, behind which nothing is asked for, does show.
-        let other = try otherLastColumn(.table(level), w, x, tokens: tokens)
-        #expect(bits(made[0]) != bits(other), "\(tokens) tokens")
     }
-    // The choice is not the machine's.
-    #expect([true, false].map { Kernels.table(level).fetching(once: $0).fetchesOnce } == [true, false])
 }
 
 /// Whether BF16 weights are decoded once or by every tile shows in no result: two tiles and three, whole groups of
@@ -284,32 +295,6 @@ func decodingOnceChangesNothing(level: InstructionSet, columns: Int) throws {
             let isDirect = Kernels.table(level).decoding(inMultipliers: inMultipliers).multipliesDirectly(
                 w.view, tokens: tokens)
             #expect(isDirect == (tokens == 12 || !inMultipliers || level < .avx512))
-        }
-    }
-}
-
-/// One token and rows of FP8 in pairs or singly, in streams of one row to five, longer than what is asked ahead and shorter,
-/// with something between them and without.
-@Test(arguments: levels, [64, 192, 1000, 2112])
-func rowsInPairsChangeNothing(level: InstructionSet, columns: Int) throws {
-    let x = try activations(columns, seed: 6)
-    for (rows, padding) in [(1, 0), (4, 0), (7, 4), (8, 0), (8, 4), (11, 0), (20, 0), (20, 6)] {
-        let w = try StoredMatrix(.float8E4M3, rows: rows, columns: columns, padding: padding)
-        let plain = try results(rows) {
-            NaiveKernels(level).product(
-                w.view, rows: 0..<rows, x: x.floats, tokens: 1, xStride: columns, y: $0, yStride: rows)
-        }
-        for inPairs in [true, false] {
-            let made = try results(rows) {
-                Kernels.table(level).pairing(codeRows: inPairs).product(
-                    w.view, rows: 0..<rows, x: x.floats, tokens: 1, xStride: columns, y: $0, yStride: rows)
-            }
-            #expect(bits(made) == bits(plain), "\(rows) rows, \(padding) more columns, \(inPairs)")
-            // Negative control: the last column does show.
-            let kernels = Kernels.table(level).pairing(codeRows: inPairs)
-            #expect(bits(try otherLastColumn(kernels, w, x, tokens: 1)) != bits(plain), "\(rows) rows")
-            // The choice is not the machine's.
-            #expect(kernels.pairsCodeRows == inPairs)
         }
     }
 }

@@ -45,20 +45,20 @@ static inline int cpu_slows_at_subnormals(void) { return cpu_is_intel(); }
 // multiplications: on Intel's servers two ports do both (measured on Emerald Rapids). Zen 5 has others for them.
 static inline int cpu_decodes_in_multipliers(void) { return cpu_is_intel(); }
 
-// Whether one token takes FP8 rows two by two in each of four streams. Zen 4 does half a vector of 512 bits at a time, and needs
-// eight sums to keep its multipliers busy. Four are enough for the servers of Zen 5 (family 0x1A, measured on one), which
-// read four streams of single rows faster, and for Intel, whose multipliers decode as well.
-static inline int cpu_pairs_code_rows(void) {
+// How many bytes before they are read weights are best asked for in each of four streams. On Zen 4 (measured on a server of
+// family 0x19) four lines: there the processor itself asks for what follows in a stream, and requests further ahead get in its way.
+// On Zen 5 and Intel's servers 2 KB.
+static inline int cpu_weights_ahead(void) {
 #if defined(__x86_64__)
     unsigned a = 0, b = 0, c = 0, d = 0;
     __builtin_cpu_init();
-    if (!__builtin_cpu_is("amd") || !__get_cpuid(1, &a, &b, &c, &d)) return 0;
-    unsigned family = a >> 8 & 0xF;
-    if (family == 0xF) family += a >> 20 & 0xFF;
-    return family < 0x1A;
-#else
-    return 0;
+    if (__builtin_cpu_is("amd") && __get_cpuid(1, &a, &b, &c, &d)) {
+        unsigned family = a >> 8 & 0xF;
+        if (family == 0xF) family += a >> 20 & 0xFF;
+        if (family < 0x1A) return 256;
+    }
 #endif
+    return 2048;
 }
 
 // Processors this process may run on (sched_getaffinity where it exists), at least 1.

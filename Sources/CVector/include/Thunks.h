@@ -37,8 +37,8 @@ typedef struct {
     const float *x;
     float *y;
     const void *_Nullable next; // weights that are probably read behind these, to be asked for in time
+    long ahead;                 // bytes that asking for weights runs ahead in each of four streams
     int32_t once;               // whether what is asked for stays out of the second-level cache
-    int32_t pairs;              // whether 32 registers take FP8 rows two by two in each of four streams
 } vector_product;
 #define VECTOR_PRODUCT(name) KERNEL(name, (const vector_product *job), (job))
 VECTOR_PRODUCT(product_f32)

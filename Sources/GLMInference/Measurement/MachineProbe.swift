@@ -65,9 +65,9 @@ package final class MachineProbe {
         ahead = fastest(pool)
     }
 
-    /// The better of the two ways to read, each tried three times in turn.
+    /// The best of the ways to read, each tried three times in turn.
     private func fastest(_ pool: ThreadPool) -> Int {
-        let choices = [0, 2048]
+        let choices = [0, 256, 2048]
         var seconds = choices.map { _ in Double.infinity }
         for _ in 0..<3 {
             for (index, choice) in choices.enumerated() {
@@ -75,7 +75,8 @@ package final class MachineProbe {
                 seconds[index] = min(seconds[index], read(pool).seconds)
             }
         }
-        return seconds[1] < seconds[0] ? choices[1] : choices[0]
+        let best = zip(choices, seconds).min { $0.1 < $1.1 }
+        return best?.0 ?? 0
     }
 
     deinit {
