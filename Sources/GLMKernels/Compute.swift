@@ -34,7 +34,12 @@ public struct ProductGroup: @unchecked Sendable {
 /// Callers may be concurrent; the pool serves one region at a time.
 public final class Compute: Sendable {
     /// The loops, at one instruction-set level.
-    public let kernels: Kernels
+    public var kernels: Kernels {
+        loops.fetching(once: loops.fetchesOnce, distance: fetchDistance.load(ordering: .relaxed))
+    }
+    private let loops: Kernels
+    /// Bytes that asking for weights runs ahead.
+    private let fetchDistance: Atomic<Int>
     /// The threads they are spread over.
     public let pool: ThreadPool
     /// Memory for packed tokens, kept between calls.
@@ -53,12 +58,16 @@ public final class Compute: Sendable {
         kernels: Kernels, pool: ThreadPool, blas: OpenBLAS? = nil,
         profile: Profile? = nil, arithmetic: ProductArithmetic = .float32
     ) {
-        self.kernels = kernels
+        loops = kernels
+        fetchDistance = Atomic(kernels.fetchDistance)
         self.pool = pool
         self.blas = blas
         self.profile = profile
         self.arithmetic = arithmetic
     }
+
+    /// From now on weights are asked for so many bytes before they are read; no result depends on it.
+    package func fetch(ahead distance: Int) { fetchDistance.store(distance, ordering: .relaxed) }
 
     /// All groups in one parallel region, in the arithmetic of this machine or the one given. Groups without
     /// tokens or rows cost nothing.

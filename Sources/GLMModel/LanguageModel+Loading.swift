@@ -38,6 +38,10 @@ extension LanguageModel {
             try checkpoint.scan(pool: pool) { done in
                 progress?(LoadProgress(completedBytes: done, totalBytes: total))
             }
+            if case .threads = options.devices.transport, let tuning = FetchTuning(checkpoint.matrices) {
+                let distance = tuning.fastest(models[0].compute.kernels, pool)
+                for model in models { model.compute.fetch(ahead: distance) }
+            }
         }
         if case .process = options.devices.transport { devices[0].meet(at: CollectiveSite(.loaded)) }
         for model in models.dropFirst() { startThread { model.follow() } }

@@ -149,6 +149,9 @@ struct BenchCommand: ParsableCommand {
             directory: directory, options: options, progress: { bar.show($0) })
         bar.clear()
         model.followOthers()
+        if profiling.isWanted {
+            Console.note("weights are asked for \(model.compute.kernels.fetchDistance) bytes ahead")
+        }
         return BenchmarkRunner(model: model, profile: profile, probe: probe, chunk: chunk)
     }
 
