@@ -35,7 +35,7 @@ public struct ProductGroup: @unchecked Sendable {
 public final class Compute: Sendable {
     /// The loops, at one instruction-set level.
     public var kernels: Kernels {
-        loops.fetching(once: loops.fetchesOnce, distance: fetchDistance.load(ordering: .relaxed))
+        loops.fetching(ahead: fetchDistance.load(ordering: .relaxed))
     }
     private let loops: Kernels
     /// Bytes that asking for weights runs ahead.

@@ -3,96 +3,136 @@ import CVector
 /// How long before they are read weights are best asked for, tried out on the weights themselves.
 ///
 /// It depends on what the processor asks for by itself, and on how its caches and memory are joined, which the same processor may
-/// have in several ways: requests far ahead keep more of them under way, or get in the way of its own. Products of one token
-/// take turns with each distance, and the usual one stays unless another is clearly faster. No result depends on it.
+/// have in several ways: requests far ahead keep more of them under way, or get in the way of its own. Products of one token by
+/// rows of one kind take turns with both distances, on a sample of all weights, and the usual distance stays unless the other is
+/// clearly faster. No result depends on it.
 package struct FetchTuning {
     /// A matrix as it lies in memory, rows one behind the other.
-    package struct Matrix: Sendable {
+    // Sendable: constant, and nobody writes to the memory.
+    package struct Matrix: @unchecked Sendable {
         let format: WeightView.Format
-        let base: UInt
+        let base: UnsafeRawPointer
         let rows: Int
         let columns: Int
 
-        /// - Precondition: `base` has `rows` · `columns` elements.
+        /// - Precondition: `base` has `rows` · `columns` elements, and lives longer than what is done with the matrix.
         package init(_ format: WeightView.Format, base: UnsafeRawPointer, rows: Int, columns: Int) {
+            precondition(rows >= 0 && columns > 0, "\(rows) × \(columns)")
             self.format = format
-            self.base = UInt(bitPattern: base)
+            self.base = base
             self.rows = rows
             self.columns = columns
         }
 
         var rowBytes: Int { columns * format.size }
+        var bytes: Int { rows * rowBytes }
     }
 
-    /// Distances in bytes, each of which is the best on some processor.
-    package static let distances = [256, 2048]
-    /// Turns of each distance.
-    private static let turns = 8
+    /// The distances in bytes; each is the best on some processor.
+    package static let near = 256, far = 2048
+    /// Pairs of turns, one with each distance.
+    private static let pairCount = 16
     /// Bytes of a turn, each of which is read once, so that they come from memory.
-    private static let turnBytes = 8 << 20
+    private static let turnBytes = 4 << 20
     /// Bytes of a piece for one thread.
     private static let pieceBytes = 256 << 10
-    /// By so much another distance must be faster than the usual one: more than what is left of the noise.
+    /// Matrices beyond so many bytes are sampled.
+    private static let sampleBytes = 1 << 30
+    /// The share of the other's time that a distance must not exceed to take the place of the usual one: less than noise explains.
     private static let advantage = 0.97
+    /// A turn that takes longer reads a disk, or something else has the processors.
+    private static let longestTurn: UInt64 = 20_000_000
 
     /// Some rows of a matrix.
     private struct Piece {
         let matrix: Matrix
         let rows: Range<Int>
+
+        var bytes: Int { rows.count * matrix.rowBytes }
     }
 
-    private let pieces: [[Piece]]
+    /// Rows of one format and width for every pair: those of the first turn and those of the second.
+    private let pairs: [(first: [Piece], second: [Piece])]
 
-    /// Shares the first of `matrices` out among all turns; nil where there are too few.
-    package init?(_ matrices: [Matrix]) {
-        let wanted = FetchTuning.turns * FetchTuning.distances.count
-        var pieces: [[Piece]] = []
-        var (current, bytes) = ([Piece](), 0)
-        for matrix in matrices where matrix.rowBytes > 0 {
-            let step = max(4, FetchTuning.pieceBytes / matrix.rowBytes / 4 * 4)
-            for start in stride(from: 0, to: matrix.rows, by: step) where pieces.count < wanted {
-                let rows = start..<min(start + step, matrix.rows)
-                current.append(Piece(matrix: matrix, rows: rows))
-                bytes += rows.count * matrix.rowBytes
-                if bytes >= FetchTuning.turnBytes {
-                    pieces.append(current)
-                    (current, bytes) = ([], 0)
+    /// Takes a sample of `matrices`, of each format and width its part; nil where there are too few.
+    ///
+    /// - Parameter kernels: what is to multiply by them. What matrix registers multiply is left out: its requests are others.
+    package init?(_ matrices: [Matrix], for kernels: Kernels) {
+        var kinds: [[Matrix]] = []
+        for matrix in matrices where !(kernels.multipliesMatrices && matrix.format == .bfloat16) {
+            let kind = kinds.firstIndex {
+                $0[0].format == matrix.format && $0[0].columns == matrix.columns
+            }
+            if let kind { kinds[kind].append(matrix) } else { kinds.append([matrix]) }
+        }
+        let every = max(1, kinds.joined().reduce(0) { $0 + $1.bytes } / FetchTuning.sampleBytes)
+        let all = kinds.flatMap { kind in
+            FetchTuning.pairs(of: stride(from: 0, to: kind.count, by: every).map { kind[$0] })
+        }
+        guard all.count >= FetchTuning.pairCount else { return nil }
+        pairs = (0..<FetchTuning.pairCount).map { all[$0 * all.count / FetchTuning.pairCount] }
+    }
+
+    /// The rows of `matrices`, all of one kind, pair by pair; what fills no pair is left out.
+    private static func pairs(of matrices: [Matrix]) -> [(first: [Piece], second: [Piece])] {
+        var turns: [[Piece]] = []
+        var (turn, bytes) = ([Piece](), 0)
+        for matrix in matrices {
+            let step = max(4, pieceBytes / matrix.rowBytes / 4 * 4)
+            for start in stride(from: 0, to: matrix.rows, by: step) {
+                turn.append(Piece(matrix: matrix, rows: start..<min(start + step, matrix.rows)))
+                bytes += turn[turn.count - 1].bytes
+                if bytes >= turnBytes {
+                    turns.append(turn)
+                    (turn, bytes) = ([], 0)
                 }
             }
         }
-        guard pieces.count == wanted else { return nil }
-        self.pieces = pieces
+        return (0..<turns.count / 2).map { (turns[2 * $0], turns[2 * $0 + 1]) }
     }
 
-    /// The distance at which the threads of `pool` multiply fastest.
+    /// The distance at which the threads of `pool` are to multiply: the usual one of `kernels`, unless another is clearly faster.
     package func fastest(_ kernels: Kernels, _ pool: ThreadPool) -> Int {
-        let columns = pieces.joined().reduce(0) { max($0, $1.matrix.columns) }
-        let token = UnsafeMutablePointer<Float>.allocate(capacity: columns + 64)
-        token.initialize(repeating: 0, count: columns + 64)
-        defer { token.deallocate() }
-        var nanoseconds = FetchTuning.distances.map { _ in [UInt64]() }
-        for (number, turn) in pieces.enumerated() {
-            let choice = number % FetchTuning.distances.count
-            let tried = kernels.fetching(once: kernels.fetchesOnce, distance: FetchTuning.distances[choice])
-            let start = monotonicNanoseconds()
-            pool.parallel(turn.count) { index, scratch in
-                let piece = turn[index]
-                scratch.withFloats(piece.rows.count) { sums in
-                    tried.stream(piece.matrix, piece.rows, x: token, y: sums)
-                }
+        // Whole groups of codes are read, the last one too.
+        let columns = (pairs.reduce(0) { max($0, $1.first[0].matrix.columns) } + 63) / 64 * 64
+        return withTemporaryLines(bytes: columns * 4) { memory in
+            let token = memory.initializeMemory(as: Float.self, repeating: 0, count: columns)
+            var shares: [Double] = []
+            for (number, pair) in pairs.enumerated() {
+                // Each distance is the first as often as the second: what drifts harms neither.
+                let nearFirst = number % 2 == 0
+                let order =
+                    nearFirst ? [FetchTuning.near, FetchTuning.far] : [FetchTuning.far, FetchTuning.near]
+                guard let first = time(pair.first, kernels.fetching(ahead: order[0]), pool, token),
+                    let second = time(pair.second, kernels.fetching(ahead: order[1]), pool, token)
+                else { return kernels.fetchDistance }
+                shares.append(nearFirst ? first / second : second / first)
             }
-            nanoseconds[choice].append(monotonicNanoseconds() - start)
+            return FetchTuning.choice(of: shares, usual: kernels.fetchDistance)
         }
-        return FetchTuning.choice(of: nanoseconds, usual: kernels.fetchDistance)
     }
 
-    /// The distance whose median is the least, if it is clearly less than that of `usual`.
-    package static func choice(of nanoseconds: [[UInt64]], usual: Int) -> Int {
-        let medians = nanoseconds.map { times in Double(times.sorted()[times.count / 2]) }
-        let ofUsual = zip(distances, medians).first { $0.0 == usual }?.1 ?? .infinity
-        let best = zip(distances, medians).min { $0.1 < $1.1 }
-        guard let best, best.1 < ofUsual * advantage else { return usual }
-        return best.0
+    /// Nanoseconds a byte; nil where it took so long that it says nothing.
+    private func time(
+        _ turn: [Piece], _ kernels: Kernels, _ pool: ThreadPool, _ token: UnsafePointer<Float>
+    ) -> Double? {
+        let start = monotonicNanoseconds()
+        pool.parallel(turn.count) { index, scratch in
+            let piece = turn[index]
+            scratch.withFloats(piece.rows.count) { sums in
+                kernels.stream(piece.matrix, piece.rows, x: token, y: sums)
+            }
+        }
+        let taken = max(1, monotonicNanoseconds() - start)
+        return taken > FetchTuning.longestTurn
+            ? nil : Double(taken) / Double(turn.reduce(0) { $0 + $1.bytes })
+    }
+
+    /// The distance that `shares` speak for, the times of `near` over those of `far`, in the median; `usual` where that is not clear.
+    package static func choice(of shares: [Double], usual: Int) -> Int {
+        let median = shares.sorted()[shares.count / 2]
+        if median < advantage { return near }
+        return median > 1 / advantage ? far : usual
     }
 }
 
@@ -102,10 +142,9 @@ extension Kernels {
         _ matrix: FetchTuning.Matrix, _ rows: Range<Int>, x: UnsafePointer<Float>,
         y: UnsafeMutablePointer<Float>
     ) {
-        guard let base = UnsafeRawPointer(bitPattern: matrix.base) else { return }
         var job = vector_product(
-            weights: base + rows.lowerBound * matrix.rowBytes, row_bytes: matrix.rowBytes, rows: rows.count,
-            columns: matrix.columns, scales: nil, block: 1, phase: 0, x: x, y: y, next: nil,
+            weights: matrix.base + rows.lowerBound * matrix.rowBytes, row_bytes: matrix.rowBytes,
+            rows: rows.count, columns: matrix.columns, scales: nil, block: 1, phase: 0, x: x, y: y, next: nil,
             ahead: fetchDistance, once: once)
         vectorProduct(matrix.format, &job)
     }

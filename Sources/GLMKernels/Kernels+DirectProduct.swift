@@ -36,7 +36,7 @@ extension Kernels {
     ) {
         let rowBytes = w.rowStride * w.format.size
         let streams = block.count <= tileWidth && rowBytes <= shortRow
-        // Columns of a wider matrix: what follows a row belongs to somebody else, so whole rows are skipped.
+        // Columns of a wider matrix: what follows a row belongs to somebody else, so whole rows are skipped, one at least.
         let rowsAhead = max(1, fetchDistance / (w.columns * w.format.size))
         let stream = w.rowStride == w.columns ? fetchDistance : rowsAhead * rowBytes
         let neighbours = (neighbourDistance / (4 * rowBytes) + 1) * 4 * rowBytes
@@ -47,7 +47,8 @@ extension Kernels {
             y_stride: yStride, ahead: streams ? stream : neighbours, border: .max, jump: 0, streams: 0,
             once: once, factor: factor)
         if streams && stream >= rowBytes {
-            // Behind a stream's last rows the rows after these, or those read next, are asked for.
+            // Instead of what lies behind a stream's last rows, the rows after these, or those read next, are asked for. Less than a
+            // row ahead it is a few lines, which are left as they are.
             let end = job.weights + rows.count * rowBytes
             job.border = step - stream / rowBytes
             job.jump = (rows.count - step) * rowBytes + (next.map { $0 - end } ?? 0)

@@ -28,10 +28,16 @@ public struct Kernels: Sendable {
             decodesInMultipliers: cpu_decodes_in_multipliers() != 0)
     }
 
-    /// The same, asking for weights and index keys the way of Zen or not, for weights so many bytes ahead.
-    package func fetching(once: Bool, distance: Int) -> Kernels {
+    /// The same, asking for weights and index keys the way of Zen or not.
+    package func fetching(once: Bool) -> Kernels {
         var kernels = self
         kernels.fetchesOnce = once
+        return kernels
+    }
+
+    /// The same, asking for weights so many bytes ahead.
+    package func fetching(ahead distance: Int) -> Kernels {
+        var kernels = self
         kernels.fetchDistance = distance
         return kernels
     }

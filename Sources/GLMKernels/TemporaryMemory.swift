@@ -4,13 +4,20 @@
 // was not inlined, a program that Swift 6.3.1 optimised looks for the body's error behind a block of the heap, in a register that
 // a body without errors uses for itself, and traps. Whether it does depends on what surrounds it, so nothing here asks for that choice.
 
-/// Lends room for `count` elements to `body`: a kilobyte of the stack where that is enough, else memory of the heap.
-@inline(__always)
+/// Lends room for `count` elements to `body`: of a kilobyte of the stack where that is enough, else memory of the heap.
+///
+/// - Precondition: `count` is not negative.
+@inlinable @inline(__always)
 package func withTemporaryMemory<Element: BitwiseCopyable, Result>(
     of type: Element.Type, count: Int, _ body: (UnsafeMutableBufferPointer<Element>) -> Result
 ) -> Result {
     let few = 1024 / MemoryLayout<Element>.stride
-    if count <= few { return withUnsafeTemporaryAllocation(of: type, capacity: few, body) }
+    precondition(count >= 0, "room for \(count) elements")
+    if count <= few {
+        return withUnsafeTemporaryAllocation(of: type, capacity: few) {
+            body(UnsafeMutableBufferPointer(rebasing: $0.prefix(count)))
+        }
+    }
     let memory = UnsafeMutableBufferPointer<Element>.allocate(capacity: count)
     defer { memory.deallocate() }
     return body(memory)

@@ -7,7 +7,8 @@ extension LanguageModel {
     /// Loads a folder in the released layout: `config.json` and safetensors.
     ///
     /// Weights stay in the mapped files. Unless `options.lazy`, every page is read once, which brings it into
-    /// memory and finds codes that are not numbers.
+    /// memory and finds codes that are not numbers, and how far ahead weights are best asked for is tried on a sample of them
+    /// (``FetchTuning``; not by processes of a group).
     /// - Throws: `InputError` for anything missing, malformed, unsupported, or left over; for a layout of devices
     ///   that does not divide the model.
     package static func load(
@@ -38,9 +39,14 @@ extension LanguageModel {
             try checkpoint.scan(pool: pool) { done in
                 progress?(LoadProgress(completedBytes: done, totalBytes: total))
             }
-            if case .threads = options.devices.transport, let tuning = FetchTuning(checkpoint.matrices) {
-                let distance = tuning.fastest(models[0].compute.kernels, pool)
-                for model in models { model.compute.fetch(ahead: distance) }
+            if case .threads = options.devices.transport {
+                let kernels = models[0].compute.kernels
+                // Rows of the embedding are copied, never multiplied.
+                let matrices = checkpoint.matrices(besides: ["model.embed_tokens.weight"])
+                if let tuning = FetchTuning(matrices, for: kernels) {
+                    let distance = tuning.fastest(kernels, pool)
+                    for model in models { model.compute.fetch(ahead: distance) }
+                }
             }
         }
         if case .process = options.devices.transport { devices[0].meet(at: CollectiveSite(.loaded)) }

@@ -1,8 +1,10 @@
+package import GLMFiles
 package import GLMKernels
 
 extension Checkpoint {
-    /// The larger matrices that are multiplied as they are stored, in the order of their places; codes without their scales.
-    package var matrices: [FetchTuning.Matrix] {
+    /// The larger matrices that are read as they are stored, in the order of their places, but those called `others`; codes without
+    /// their scales. They live as long as the checkpoint.
+    package func matrices(besides others: Set<ByteString>) -> [FetchTuning.Matrix] {
         tensors.compactMap { tensor in
             let format: WeightView.Format? =
                 switch tensor.type {
@@ -12,7 +14,7 @@ extension Checkpoint {
                 default: nil
                 }
             guard let format, tensor.shape.count == 2, let base = unsafe tensor.bytes.baseAddress,
-                unsafe tensor.bytes.count >= Checkpoint.smallestMatrix
+                unsafe tensor.bytes.count >= Checkpoint.smallestMatrix, !others.contains(tensor.name)
             else { return nil }
             return unsafe FetchTuning.Matrix(
                 format, base: base, rows: tensor.shape[0], columns: tensor.shape[1])

@@ -150,7 +150,7 @@ struct BenchCommand: ParsableCommand {
         bar.clear()
         model.followOthers()
         if profiling.isWanted {
-            Console.note("weights are asked for \(model.compute.kernels.fetchDistance) bytes ahead")
+            Console.note("weights are asked for \(model.compute.kernels.fetchDistance) bytes ahead\n")
         }
         return BenchmarkRunner(model: model, profile: profile, probe: probe, chunk: chunk)
     }

@@ -308,7 +308,7 @@ func indexScoresEqualTheirTwin(level: InstructionSet, format: CacheFormat) throw
         // However keys are asked for.
         for once in [false, true] {
             let asked = try results(count) {
-                Kernels.table(level).fetching(once: once, distance: 2048).indexScores(
+                Kernels.table(level).fetching(once: once).indexScores(
                     query: query.floats, headWeights: weights.floats, heads: heads, scale: 0.2, keys: columns,
                     range: 0..<count, output: $0)
             }

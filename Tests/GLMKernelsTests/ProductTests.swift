@@ -253,7 +253,7 @@ func hintsChangeNothing(level: InstructionSet, format: WeightView.Format) throws
                     yStride: rows)
             }
             for (once, distance) in [(true, 256), (true, 2048), (false, 2048), (false, 64)] {
-                let kernels = Kernels.table(level).fetching(once: once, distance: distance)
+                let kernels = Kernels.table(level).fetching(once: once).fetching(ahead: distance)
                 // The choice is not the machine's.
                 #expect(kernels.fetchesOnce == once && kernels.fetchDistance == distance)
                 let made = try results(tokens * rows) {

@@ -34,6 +34,30 @@ struct CheckpointTests {
         #expect(checkpoint["d"] == nil)
     }
 
+    /// Matrices of 128 KB and more, in formats that are multiplied as they are stored, but those that somebody else reads.
+    @Test func largeMatricesAreFound() throws {
+        let tensors = [
+            ("small", "BF16", [255, 256]), ("words", "BF16", [256, 256]), ("wide", "F32", [2, 16_384]),
+            ("codes", "F8_E4M3", [512, 256]), ("vector", "F32", [65_536]), ("bytes", "U8", [512, 256]),
+            ("half", "F16", [256, 256]),
+        ]
+        let sizes = ["F32": 4, "BF16": 2, "F16": 2]
+        var (members, end): ([String], Int) = ([], 0)
+        for (name, type, shape) in tensors {
+            let start = end
+            end += shape.reduce(sizes[type] ?? 1, *)
+            members.append(
+                #""\#(name)":{"dtype":"\#(type)","shape":\#(shape),"data_offsets":[\#(start),\#(end)]}"#)
+        }
+        let directory = try TemporaryDirectory()
+        try directory.write(
+            "model.safetensors",
+            rawSafetensors("{\(members.joined(separator: ","))}", [UInt8](repeating: 0, count: end)))
+        let checkpoint = try Checkpoint.open(directory: directory.path)
+        #expect(checkpoint.matrices(besides: []).count == 3)
+        #expect(checkpoint.matrices(besides: ["words", "other"]).count == 2)
+    }
+
     @Test func directoriesWithoutAModel() throws {
         let directory = try TemporaryDirectory()
         expectRefused(.noSuchFile, containing: "an empty directory", "model.safetensors") {

@@ -45,9 +45,9 @@ static inline int cpu_slows_at_subnormals(void) { return cpu_is_intel(); }
 // multiplications: on Intel's servers two ports do both (measured on Emerald Rapids). Zen 5 has others for them.
 static inline int cpu_decodes_in_multipliers(void) { return cpu_is_intel(); }
 
-// How many bytes before they are read weights are best asked for in each of four streams. On Zen 4 (measured on a server of
-// family 0x19) four lines: there the processor itself asks for what follows in a stream, and requests further ahead get in its way.
-// On Zen 5 and Intel's servers 2 KB.
+// How many bytes before they are read weights are best asked for in each of four streams. On Zen 4 four lines: there the processor
+// itself asks for what follows in a stream, and requests further ahead get in its way (measured on a server; older families of AMD are
+// taken for the same). On Zen 5 and Intel's servers 2 KB, and so on what was not measured.
 static inline int cpu_weights_ahead(void) {
 #if defined(__x86_64__)
     unsigned a = 0, b = 0, c = 0, d = 0;
