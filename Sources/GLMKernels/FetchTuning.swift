@@ -44,15 +44,22 @@ package struct FetchTuning {
     private static let longestTurn: UInt64 = 20_000_000
 
     /// Some rows of a matrix.
-    private struct Piece {
+    fileprivate struct Piece {
         let matrix: Matrix
         let rows: Range<Int>
-
-        var bytes: Int { rows.count * matrix.rowBytes }
     }
 
-    /// Rows of one format and width for every pair: those of the first turn and those of the second.
-    private let pairs: [(first: [Piece], second: [Piece])]
+    /// Rows of one format and width that are multiplied with one distance.
+    package struct Turn: Sendable {
+        fileprivate var pieces: [Piece] = []
+        package fileprivate(set) var bytes = 0
+
+        package var format: WeightView.Format { pieces[0].matrix.format }
+        fileprivate var columns: Int { pieces[0].matrix.columns }
+    }
+
+    /// Rows of one format and width for every pair.
+    private let pairs: [(first: Turn, second: Turn)]
 
     /// Takes a sample of `matrices`, of each format and width its part; nil where there are too few.
     ///
@@ -74,17 +81,18 @@ package struct FetchTuning {
     }
 
     /// The rows of `matrices`, all of one kind, pair by pair; what fills no pair is left out.
-    private static func pairs(of matrices: [Matrix]) -> [(first: [Piece], second: [Piece])] {
-        var turns: [[Piece]] = []
-        var (turn, bytes) = ([Piece](), 0)
+    private static func pairs(of matrices: [Matrix]) -> [(first: Turn, second: Turn)] {
+        var turns: [Turn] = []
+        var turn = Turn()
         for matrix in matrices {
             let step = max(4, pieceBytes / matrix.rowBytes / 4 * 4)
             for start in stride(from: 0, to: matrix.rows, by: step) {
-                turn.append(Piece(matrix: matrix, rows: start..<min(start + step, matrix.rows)))
-                bytes += turn[turn.count - 1].bytes
-                if bytes >= turnBytes {
+                let rows = start..<min(start + step, matrix.rows)
+                turn.pieces.append(Piece(matrix: matrix, rows: rows))
+                turn.bytes += rows.count * matrix.rowBytes
+                if turn.bytes >= turnBytes {
                     turns.append(turn)
-                    (turn, bytes) = ([], 0)
+                    turn = Turn()
                 }
             }
         }
@@ -94,43 +102,45 @@ package struct FetchTuning {
     /// The distance at which the threads of `pool` are to multiply: the usual one of `kernels`, unless another is clearly faster.
     package func fastest(_ kernels: Kernels, _ pool: ThreadPool) -> Int {
         // Whole groups of codes are read, the last one too.
-        let columns = (pairs.reduce(0) { max($0, $1.first[0].matrix.columns) } + 63) / 64 * 64
+        let columns = (pairs.reduce(0) { max($0, $1.first.columns) } + 63) / 64 * 64
         return withTemporaryLines(bytes: columns * 4) { memory in
             let token = memory.initializeMemory(as: Float.self, repeating: 0, count: columns)
-            var shares: [Double] = []
-            for (number, pair) in pairs.enumerated() {
-                // Each distance is the first as often as the second: what drifts harms neither.
-                let nearFirst = number % 2 == 0
-                let order =
-                    nearFirst ? [FetchTuning.near, FetchTuning.far] : [FetchTuning.far, FetchTuning.near]
-                guard let first = time(pair.first, kernels.fetching(ahead: order[0]), pool, token),
-                    let second = time(pair.second, kernels.fetching(ahead: order[1]), pool, token)
-                else { return kernels.fetchDistance }
-                shares.append(nearFirst ? first / second : second / first)
+            return fastest(usual: kernels.fetchDistance) { turn, distance in
+                let kernels = kernels.fetching(ahead: distance)
+                let start = monotonicNanoseconds()
+                pool.parallel(turn.pieces.count) { index, scratch in
+                    let piece = turn.pieces[index]
+                    scratch.withFloats(piece.rows.count) { sums in
+                        kernels.stream(piece.matrix, piece.rows, x: token, y: sums)
+                    }
+                }
+                return monotonicNanoseconds() - start
             }
-            return FetchTuning.choice(of: shares, usual: kernels.fetchDistance)
         }
     }
 
-    /// Nanoseconds a byte; nil where it took so long that it says nothing.
-    private func time(
-        _ turn: [Piece], _ kernels: Kernels, _ pool: ThreadPool, _ token: UnsafePointer<Float>
-    ) -> Double? {
-        let start = monotonicNanoseconds()
-        pool.parallel(turn.count) { index, scratch in
-            let piece = turn[index]
-            scratch.withFloats(piece.rows.count) { sums in
-                kernels.stream(piece.matrix, piece.rows, x: token, y: sums)
-            }
+    /// The same where `time` tells the nanoseconds of a turn with a distance.
+    package func fastest(usual: Int, _ time: (Turn, Int) -> UInt64) -> Int {
+        var shares: [Double] = []
+        for (number, pair) in pairs.enumerated() {
+            // Each distance is the first as often as the second: what drifts harms neither.
+            let nearFirst = number % 2 == 0
+            let first = time(pair.first, nearFirst ? FetchTuning.near : FetchTuning.far)
+            let second = time(pair.second, nearFirst ? FetchTuning.far : FetchTuning.near)
+            guard max(first, second) <= FetchTuning.longestTurn else { return usual }
+            let share =
+                Double(max(1, first)) / Double(pair.first.bytes) / Double(max(1, second))
+                * Double(pair.second.bytes)
+            shares.append(nearFirst ? share : 1 / share)
         }
-        let taken = max(1, monotonicNanoseconds() - start)
-        return taken > FetchTuning.longestTurn
-            ? nil : Double(taken) / Double(turn.reduce(0) { $0 + $1.bytes })
+        return FetchTuning.choice(of: shares, usual: usual)
     }
 
     /// The distance that `shares` speak for, the times of `near` over those of `far`, in the median; `usual` where that is not clear.
     package static func choice(of shares: [Double], usual: Int) -> Int {
-        let median = shares.sorted()[shares.count / 2]
+        let sorted = shares.sorted()
+        // Of an even number both in the middle: drift makes one half of the shares too large and the other too small.
+        let median = (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
         if median < advantage { return near }
         return median > 1 / advantage ? far : usual
     }

@@ -23,7 +23,7 @@ public struct Kernels: Sendable {
     public static func table(_ level: InstructionSet) -> Kernels {
         Kernels(
             level: min(level, .best), fetchesOnce: cpu_prefetches_past_l2() != 0,
-            fetchDistance: Int(cpu_weights_ahead()),
+            fetchDistance: cpu_asks_ahead_itself() != 0 ? FetchTuning.near : FetchTuning.far,
             avoidsSubnormals: cpu_slows_at_subnormals() != 0,
             decodesInMultipliers: cpu_decodes_in_multipliers() != 0)
     }

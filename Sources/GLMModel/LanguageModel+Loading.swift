@@ -39,19 +39,21 @@ extension LanguageModel {
             try checkpoint.scan(pool: pool) { done in
                 progress?(LoadProgress(completedBytes: done, totalBytes: total))
             }
-            if case .threads = options.devices.transport {
-                let kernels = models[0].compute.kernels
-                // Rows of the embedding are copied, never multiplied.
-                let matrices = checkpoint.matrices(besides: ["model.embed_tokens.weight"])
-                if let tuning = FetchTuning(matrices, for: kernels) {
-                    let distance = tuning.fastest(kernels, pool)
-                    for model in models { model.compute.fetch(ahead: distance) }
-                }
-            }
+            if case .threads = options.devices.transport { tune(models, checkpoint, pool) }
         }
         if case .process = options.devices.transport { devices[0].meet(at: CollectiveSite(.loaded)) }
         for model in models.dropFirst() { startThread { model.follow() } }
         return models[0]
+    }
+
+    /// Lets all devices ask for weights as far ahead as is best here.
+    private static func tune(_ models: [LanguageModel], _ checkpoint: Checkpoint, _ pool: ThreadPool) {
+        let kernels = models[0].compute.kernels
+        // Rows of the embedding are copied, never multiplied.
+        let matrices = checkpoint.matrices(besides: ["model.embed_tokens.weight"])
+        guard let tuning = FetchTuning(matrices, for: kernels) else { return }
+        let distance = tuning.fastest(kernels, pool)
+        for model in models { model.compute.fetch(ahead: distance) }
     }
 }
 

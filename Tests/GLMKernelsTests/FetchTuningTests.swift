@@ -43,6 +43,43 @@ func aSampleOfAllWeightsIsTried(level: InstructionSet, format: WeightView.Format
     #expect(FetchTuning(odd, for: kernels) == nil)
 }
 
+/// Weights of two speeds, of which neither distance makes more: the usual one stays. What makes a tenth, in either order of the
+/// turns and in either format, is found; what drifts is not taken for it, and a turn that waits for a disk ends the trial.
+@Test(arguments: [FetchTuning.near, FetchTuning.far])
+func onlyTheDistanceCounts(usual: Int) throws {
+    let bytes = try GuardedBytes(count: 1051 * 4000)
+    let both = matrices(.bfloat16, bytes, count: 17) + matrices(.float8E4M3, bytes, count: 17)
+    let tuning = try #require(FetchTuning(both, for: .table(.baseline)))
+    let (near, far) = (FetchTuning.near, FetchTuning.far)
+    var formats: Set<Int> = []
+    func nanoseconds(_ turn: FetchTuning.Turn) -> Double {
+        formats.insert(turn.format.size)
+        return Double(turn.bytes) * (turn.format == .bfloat16 ? 0.02 : 0.03)
+    }
+    #expect(tuning.fastest(usual: usual) { turn, _ in UInt64(nanoseconds(turn)) } == usual)
+    #expect(formats == [1, 2])
+    for better in [near, far] {
+        let found = tuning.fastest(usual: usual) { turn, distance in
+            UInt64(nanoseconds(turn) * (distance == better ? 0.9 : 1))
+        }
+        #expect(found == better)
+    }
+    var drift = 1.0
+    let drifted = tuning.fastest(usual: usual) { turn, _ in
+        drift *= 1.05
+        return UInt64(nanoseconds(turn) * drift)
+    }
+    #expect(drifted == usual)
+    let other = usual == near ? far : near
+    var turns = 0
+    let waited = tuning.fastest(usual: usual) { turn, distance in
+        turns += 1
+        return turns == 20 ? 30_000_000 : UInt64(nanoseconds(turn) * (distance == other ? 0.5 : 1))
+    }
+    #expect(waited == usual)
+    #expect(turns == 20)
+}
+
 /// What a machine was told is what its loops do, whoever asks it for them.
 @Test func aMachineAsksAsFarAheadAsItWasTold() {
     let compute = Compute(kernels: .table(.best), pool: ThreadPool(threads: 1))

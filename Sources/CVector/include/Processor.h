@@ -45,20 +45,19 @@ static inline int cpu_slows_at_subnormals(void) { return cpu_is_intel(); }
 // multiplications: on Intel's servers two ports do both (measured on Emerald Rapids). Zen 5 has others for them.
 static inline int cpu_decodes_in_multipliers(void) { return cpu_is_intel(); }
 
-// How many bytes before they are read weights are best asked for in each of four streams. On Zen 4 four lines: there the processor
-// itself asks for what follows in a stream, and requests further ahead get in its way (measured on a server; older families of AMD are
-// taken for the same). On Zen 5 and Intel's servers 2 KB, and so on what was not measured.
-static inline int cpu_weights_ahead(void) {
+// Whether the processor itself asks for what follows in each of four streams of weights, so that requests far ahead get in its way:
+// on Zen 4 (measured on a server; older families of AMD are taken for the same), not on Zen 5 and on Intel's servers.
+static inline int cpu_asks_ahead_itself(void) {
 #if defined(__x86_64__)
     unsigned a = 0, b = 0, c = 0, d = 0;
     __builtin_cpu_init();
     if (__builtin_cpu_is("amd") && __get_cpuid(1, &a, &b, &c, &d)) {
         unsigned family = a >> 8 & 0xF;
         if (family == 0xF) family += a >> 20 & 0xFF;
-        if (family < 0x1A) return 256;
+        return family < 0x1A;
     }
 #endif
-    return 2048;
+    return 0;
 }
 
 // Processors this process may run on (sched_getaffinity where it exists), at least 1.

@@ -67,7 +67,7 @@ package final class MachineProbe {
 
     /// The best of the ways to read, each tried three times in turn.
     private func fastest(_ pool: ThreadPool) -> Int {
-        let choices = [0, 256, 2048]
+        let choices = [0, FetchTuning.near, FetchTuning.far]
         var seconds = choices.map { _ in Double.infinity }
         for _ in 0..<3 {
             for (index, choice) in choices.enumerated() {
@@ -75,8 +75,7 @@ package final class MachineProbe {
                 seconds[index] = min(seconds[index], read(pool).seconds)
             }
         }
-        let best = zip(choices, seconds).min { $0.1 < $1.1 }
-        return best?.0 ?? 0
+        return zip(choices, seconds).min { $0.1 < $1.1 }?.0 ?? 0
     }
 
     deinit {
