@@ -35,11 +35,11 @@ public struct ProductGroup: @unchecked Sendable {
 public final class Compute: Sendable {
     /// The loops, at one instruction-set level.
     public var kernels: Kernels {
-        loops.fetching(ahead: fetchDistance.load(ordering: .relaxed))
+        loops.fetching(fetchWay.load(ordering: .relaxed))
     }
     private let loops: Kernels
-    /// Bytes that asking for weights runs ahead.
-    private let fetchDistance: Atomic<Int>
+    /// How weights are asked for.
+    private let fetchWay: Atomic<FetchWay>
     /// The threads they are spread over.
     public let pool: ThreadPool
     /// Memory for packed tokens, kept between calls.
@@ -59,15 +59,15 @@ public final class Compute: Sendable {
         profile: Profile? = nil, arithmetic: ProductArithmetic = .float32
     ) {
         loops = kernels
-        fetchDistance = Atomic(kernels.fetchDistance)
+        fetchWay = Atomic(kernels.fetchWay)
         self.pool = pool
         self.blas = blas
         self.profile = profile
         self.arithmetic = arithmetic
     }
 
-    /// From now on weights are asked for so many bytes before they are read; no result depends on it.
-    package func fetch(ahead distance: Int) { fetchDistance.store(distance, ordering: .relaxed) }
+    /// From now on weights are asked for in that way; no result depends on it.
+    package func fetch(_ way: FetchWay) { fetchWay.store(way, ordering: .relaxed) }
 
     /// All groups in one parallel region, in the arithmetic of this machine or the one given. Groups without
     /// tokens or rows cost nothing.

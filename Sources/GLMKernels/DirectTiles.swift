@@ -11,14 +11,14 @@ private func wideBody(_ format: Int32, _ size: Int, _ tokens: Int, _ job: direct
     let end = job.first &+ job.count
     while row < end {
         var w = Quad(job, row)
-        let once = job.once != 0, isScaled = job.factor != 1
+        let cache = job.cache, isScaled = job.factor != 1
         let factor = f32x16_all(job.factor)
         let ahead = job.ahead &+ (row &- job.first >= job.border ? job.jump : 0)
         var x = job.x
         var tile = WideTile()
         var k = 0
         while k &+ 64 / size <= job.columns {
-            w.prefetchAfter(ahead, job.streams, once: once)
+            w.prefetchAfter(ahead, job.streams, cache)
             if size == 1 {
                 let a = wideCodes(w.a, factor, isScaled), b = wideCodes(w.b, factor, isScaled)
                 let c = wideCodes(w.c, factor, isScaled), d = wideCodes(w.d, factor, isScaled)
@@ -36,7 +36,7 @@ private func wideBody(_ format: Int32, _ size: Int, _ tokens: Int, _ job: direct
         }
         // Half a line of BF16: a device's columns of a narrow matrix.
         if size == 2, k < job.columns {
-            w.prefetchAfter(ahead, job.streams, once: once)
+            w.prefetchAfter(ahead, job.streams, cache)
             tile.add(w.vectors(format, 0), x, 16, tokens)
         }
         if job.step == 1, row &+ 4 <= job.rows {
@@ -82,14 +82,17 @@ private struct Quad {
 
     /// Asks for what follows in the rows that `streams` names.
     @inline(__always)
-    func prefetchAfter(_ distance: Int, _ streams: Int32, once: Bool) {
-        if streams < 2 { Quad.ask(a + distance, b + distance, once) }
-        if streams & 1 == 0 { Quad.ask(c + distance, d + distance, once) }
+    func prefetchAfter(_ distance: Int, _ streams: Int32, _ cache: Int32) {
+        if streams < 2 { Quad.ask(a + distance, b + distance, cache) }
+        if streams & 1 == 0 { Quad.ask(c + distance, d + distance, cache) }
     }
 
     @inline(__always)
-    private static func ask(_ p: UnsafeRawPointer, _ q: UnsafeRawPointer, _ once: Bool) {
-        if once {
+    private static func ask(_ p: UnsafeRawPointer, _ q: UnsafeRawPointer, _ cache: Int32) {
+        if cache == 2 {
+            prefetch(p)
+            prefetch(q)
+        } else if cache == 1 {
             prefetch_once(p)
             prefetch_once(q)
         } else {

@@ -1,11 +1,11 @@
 import CVector
 
-/// How long before they are read weights are best asked for, tried out on the weights themselves.
+/// How weights are best asked for before they are read, tried out on the weights themselves.
 ///
 /// It depends on what the processor asks for by itself, and on how its caches and memory are joined, which the same processor may
 /// have in several ways: requests far ahead keep more of them under way, or get in the way of its own. Products of one token by
-/// rows of one kind take turns with both distances, on a sample of all weights, and the usual distance stays unless the other is
-/// clearly faster. No result depends on it.
+/// rows of one kind take turns in every way, on a sample of all weights, and the usual way stays unless another is clearly
+/// faster. No result depends on it.
 package struct FetchTuning {
     /// A matrix as it lies in memory, rows one behind the other.
     // Sendable: constant, and nobody writes to the memory.
@@ -28,17 +28,17 @@ package struct FetchTuning {
         var bytes: Int { rows * rowBytes }
     }
 
-    /// The distances in bytes; each is the best on some processor.
-    package static let near = 256, far = 2048
-    /// Pairs of turns, one with each distance.
-    private static let pairCount = 16
+    /// Rounds of turns, one in each way: a multiple of the orders, so that what drifts harms no way.
+    private static let roundCount = 18
     /// Bytes of a turn, each of which is read once, so that they come from memory.
     private static let turnBytes = 4 << 20
     /// Bytes of a piece for one thread.
     private static let pieceBytes = 256 << 10
+    /// Rows of codes that share their scales and are streamed by themselves.
+    fileprivate static let codeRows = 128
     /// Matrices beyond so many bytes are sampled.
     private static let sampleBytes = 1 << 30
-    /// The share of the other's time that a distance must not exceed to take the place of the usual one: less than noise explains.
+    /// The share of the usual way's time that another must stay below to take its place: less than noise explains.
     private static let advantage = 0.97
     /// A turn that takes longer reads a disk, or something else has the processors.
     private static let longestTurn: UInt64 = 20_000_000
@@ -49,7 +49,7 @@ package struct FetchTuning {
         let rows: Range<Int>
     }
 
-    /// Rows of one format and width that are multiplied with one distance.
+    /// Rows of one format and width that are multiplied in one way.
     package struct Turn: Sendable {
         fileprivate var pieces: [Piece] = []
         package fileprivate(set) var bytes = 0
@@ -58,8 +58,9 @@ package struct FetchTuning {
         fileprivate var columns: Int { pieces[0].matrix.columns }
     }
 
-    /// Rows of one format and width for every pair.
-    private let pairs: [(first: Turn, second: Turn)]
+    /// Turns with rows of one format and width, one for each way.
+    private typealias Round = [Turn]
+    private let rounds: [Round]
 
     /// Takes a sample of `matrices`, of each format and width its part; nil where there are too few.
     ///
@@ -74,14 +75,14 @@ package struct FetchTuning {
         }
         let every = max(1, kinds.joined().reduce(0) { $0 + $1.bytes } / FetchTuning.sampleBytes)
         let all = kinds.flatMap { kind in
-            FetchTuning.pairs(of: stride(from: 0, to: kind.count, by: every).map { kind[$0] })
+            FetchTuning.rounds(of: stride(from: 0, to: kind.count, by: every).map { kind[$0] })
         }
-        guard all.count >= FetchTuning.pairCount else { return nil }
-        pairs = (0..<FetchTuning.pairCount).map { all[$0 * all.count / FetchTuning.pairCount] }
+        guard all.count >= FetchTuning.roundCount else { return nil }
+        rounds = (0..<FetchTuning.roundCount).map { all[$0 * all.count / FetchTuning.roundCount] }
     }
 
-    /// The rows of `matrices`, all of one kind, pair by pair; what fills no pair is left out.
-    private static func pairs(of matrices: [Matrix]) -> [(first: Turn, second: Turn)] {
+    /// The rows of `matrices`, all of one kind, round by round; what fills no round is left out.
+    private static func rounds(of matrices: [Matrix]) -> [Round] {
         var turns: [Turn] = []
         var turn = Turn()
         for matrix in matrices {
@@ -96,17 +97,18 @@ package struct FetchTuning {
                 }
             }
         }
-        return (0..<turns.count / 2).map { (turns[2 * $0], turns[2 * $0 + 1]) }
+        let width = FetchWay.allCases.count
+        return (0..<turns.count / width).map { Array(turns[$0 * width..<($0 + 1) * width]) }
     }
 
-    /// The distance at which the threads of `pool` are to multiply: the usual one of `kernels`, unless another is clearly faster.
-    package func fastest(_ kernels: Kernels, _ pool: ThreadPool) -> Int {
+    /// The way in which the threads of `pool` are to multiply: the usual one of `kernels`, unless another is clearly faster.
+    package func fastest(_ kernels: Kernels, _ pool: ThreadPool) -> FetchWay {
         // Whole groups of codes are read, the last one too.
-        let columns = (pairs.reduce(0) { max($0, $1.first.columns) } + 63) / 64 * 64
+        let columns = (rounds.reduce(0) { max($0, $1[0].columns) } + 63) / 64 * 64
         return withTemporaryLines(bytes: columns * 4) { memory in
             let token = memory.initializeMemory(as: Float.self, repeating: 0, count: columns)
-            return fastest(usual: kernels.fetchDistance) { turn, distance in
-                let kernels = kernels.fetching(ahead: distance)
+            return fastest(usual: kernels.fetchWay) { turn, way in
+                let kernels = kernels.fetching(way)
                 let start = monotonicNanoseconds()
                 pool.parallel(turn.pieces.count) { index, scratch in
                     let piece = turn.pieces[index]
@@ -119,30 +121,37 @@ package struct FetchTuning {
         }
     }
 
-    /// The same where `time` tells the nanoseconds of a turn with a distance.
-    package func fastest(usual: Int, _ time: (Turn, Int) -> UInt64) -> Int {
-        var shares: [Double] = []
-        for (number, pair) in pairs.enumerated() {
-            // Each distance is the first as often as the second: what drifts harms neither.
-            let nearFirst = number % 2 == 0
-            let first = time(pair.first, nearFirst ? FetchTuning.near : FetchTuning.far)
-            let second = time(pair.second, nearFirst ? FetchTuning.far : FetchTuning.near)
-            guard max(first, second) <= FetchTuning.longestTurn else { return usual }
-            let share =
-                Double(max(1, first)) / Double(pair.first.bytes) / Double(max(1, second))
-                * Double(pair.second.bytes)
-            shares.append(nearFirst ? share : 1 / share)
+    /// The same where `time` tells the nanoseconds of a turn in some way.
+    package func fastest(usual: FetchWay, _ time: (Turn, FetchWay) -> UInt64) -> FetchWay {
+        var costs = FetchWay.allCases.map { _ in [Double]() }
+        for (number, round) in rounds.enumerated() {
+            for (turn, way) in zip(round, FetchTuning.order(number)) {
+                let nanoseconds = time(turn, way)
+                guard nanoseconds <= FetchTuning.longestTurn else { return usual }
+                costs[way.rawValue].append(Double(max(1, nanoseconds)) / Double(turn.bytes))
+            }
         }
-        return FetchTuning.choice(of: shares, usual: usual)
+        return FetchTuning.choice(of: costs, usual: usual)
     }
 
-    /// The distance that `shares` speak for, the times of `near` over those of `far`, in the median; `usual` where that is not clear.
-    package static func choice(of shares: [Double], usual: Int) -> Int {
-        let sorted = shares.sorted()
-        // Of an even number both in the middle: drift makes one half of the shares too large and the other too small.
-        let median = (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
-        if median < advantage { return near }
-        return median > 1 / advantage ? far : usual
+    /// The ways in the order of a round: in six rounds each comes before each other as often as behind it, at every distance.
+    private static func order(_ round: Int) -> [FetchWay] {
+        let ways = FetchWay.allCases
+        let turned = ways.indices.map { ways[($0 + round) % ways.count] }
+        return round % 2 == 0 ? turned : turned.reversed()
+    }
+
+    /// The way whose `costs`, one for each round, are the least share of the usual one's, in the median; `usual` where that is not
+    /// clear.
+    package static func choice(of costs: [[Double]], usual: FetchWay) -> FetchWay {
+        var (best, least) = (usual, advantage)
+        for way in FetchWay.allCases where way != usual {
+            let shares = zip(costs[way.rawValue], costs[usual.rawValue]).map { $0 / $1 }.sorted()
+            // Of an even number both in the middle: drift makes one half of the shares too large and the other too small.
+            let median = (shares[(shares.count - 1) / 2] + shares[shares.count / 2]) / 2
+            if median < least { (best, least) = (way, median) }
+        }
+        return best
     }
 }
 
@@ -152,10 +161,13 @@ extension Kernels {
         _ matrix: FetchTuning.Matrix, _ rows: Range<Int>, x: UnsafePointer<Float>,
         y: UnsafeMutablePointer<Float>
     ) {
-        var job = vector_product(
-            weights: matrix.base + rows.lowerBound * matrix.rowBytes, row_bytes: matrix.rowBytes,
-            rows: rows.count, columns: matrix.columns, scales: nil, block: 1, phase: 0, x: x, y: y, next: nil,
-            ahead: fetchDistance, once: once)
-        vectorProduct(matrix.format, &job)
+        let step = matrix.format == .float8E4M3 ? FetchTuning.codeRows : rows.count
+        for start in stride(from: rows.lowerBound, to: rows.upperBound, by: step) {
+            var job = vector_product(
+                weights: matrix.base + start * matrix.rowBytes, row_bytes: matrix.rowBytes,
+                rows: min(step, rows.upperBound - start), columns: matrix.columns, scales: nil, block: 1,
+                phase: 0, x: x, y: y, next: nil, ahead: fetchWay.distance, cache: cache(fetchWay))
+            vectorProduct(matrix.format, &job)
+        }
     }
 }

@@ -37,15 +37,16 @@ extension Kernels {
         let rowBytes = w.rowStride * w.format.size
         let streams = block.count <= tileWidth && rowBytes <= shortRow
         // Columns of a wider matrix: what follows a row belongs to somebody else, so whole rows are skipped, one at least.
-        let rowsAhead = max(1, fetchDistance / (w.columns * w.format.size))
-        let stream = w.rowStride == w.columns ? fetchDistance : rowsAhead * rowBytes
+        let way = fetchWayOfSeveral
+        let rowsAhead = max(1, way.distance / (w.columns * w.format.size))
+        let stream = w.rowStride == w.columns ? way.distance : rowsAhead * rowBytes
         let neighbours = (neighbourDistance / (4 * rowBytes) + 1) * 4 * rowBytes
         let step = streams ? (rows.count + 3) / 4 : 1
         var job = direct_tile(
             weights: w.base + rows.lowerBound * rowBytes, row_bytes: rowBytes, rows: rows.count,
             columns: w.columns, first: 0, count: step, step: step, x: packed.base, x_stride: 0, y: y,
             y_stride: yStride, ahead: streams ? stream : neighbours, border: .max, jump: 0, streams: 0,
-            once: once, factor: factor)
+            cache: cache(way), factor: factor)
         if streams && stream >= rowBytes {
             // Instead of what lies behind a stream's last rows, the rows after these, or those read next, are asked for. Less than a
             // row ahead it is a few lines, which are left as they are.

@@ -106,7 +106,8 @@ extension Kernels {
         for t in 0..<tokens { (y + t * yStride).update(repeating: 0, count: w.columns) }
         let rows = vector_product(
             weights: w.base, row_bytes: w.rowStride * w.format.size, rows: w.rows, columns: w.columns,
-            scales: nil, block: 1, phase: 0, x: x, y: y, next: next, ahead: fetchDistance, once: once)
+            scales: nil, block: 1, phase: 0, x: x, y: y, next: next, ahead: fetchWayOfSeveral.distance,
+            cache: cache(fetchWayOfSeveral))
         var job = transposed_rows(rows: rows, x_stride: xStride, y_stride: yStride)
         guard let scales = w.scales else { return transposedRows(w.format, tokens, &job) }
         for part in scales.stretches(of: 0..<w.rows) {

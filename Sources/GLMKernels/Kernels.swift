@@ -8,11 +8,11 @@ import CVector
 public struct Kernels: Sendable {
     /// The level in use, never above what the processor has.
     public let level: InstructionSet
-    /// Whether weights are asked for past the second-level cache, and index keys in one stream, as Zen does best; no result
-    /// depends on it.
+    /// Whether requests for what is read soon pass the second-level cache, and index keys are asked for in one stream, as Zen does
+    /// best; no result depends on it.
     package private(set) var fetchesOnce: Bool
-    /// Bytes that asking for weights runs ahead in each of four streams; no result depends on it.
-    package private(set) var fetchDistance: Int
+    /// How weights are asked for; no result depends on it.
+    package private(set) var fetchWay: FetchWay
     /// Whether factors that are subnormal numbers are to be avoided; no result depends on it.
     private(set) var avoidsSubnormals: Bool
     /// Whether making floats of weights takes the multipliers' time. BF16 weights that meet many tokens are then decoded
@@ -23,7 +23,7 @@ public struct Kernels: Sendable {
     public static func table(_ level: InstructionSet) -> Kernels {
         Kernels(
             level: min(level, .best), fetchesOnce: cpu_prefetches_past_l2() != 0,
-            fetchDistance: cpu_asks_ahead_itself() != 0 ? FetchTuning.near : FetchTuning.far,
+            fetchWay: cpu_asks_ahead_itself() != 0 ? .near : .far,
             avoidsSubnormals: cpu_slows_at_subnormals() != 0,
             decodesInMultipliers: cpu_decodes_in_multipliers() != 0)
     }
@@ -35,10 +35,10 @@ public struct Kernels: Sendable {
         return kernels
     }
 
-    /// The same, asking for weights so many bytes ahead.
-    package func fetching(ahead distance: Int) -> Kernels {
+    /// The same, asking for weights in that way.
+    package func fetching(_ way: FetchWay) -> Kernels {
         var kernels = self
-        kernels.fetchDistance = distance
+        kernels.fetchWay = way
         return kernels
     }
 
@@ -58,7 +58,4 @@ public struct Kernels: Sendable {
 
     /// The vectors of the level.
     var vectors: InstructionSet.Vectors { level.vectors }
-
-    /// `fetchesOnce` as the loops take it.
-    var once: Int32 { fetchesOnce ? 1 : 0 }
 }

@@ -5,7 +5,7 @@ import CVector
 /// Four streams, a quarter of the lines apart: a single one keeps too few requests under way.
 @c @implementation
 func read_lines_baseline(
-    _ lines: UnsafeRawPointer, _ count: Int, _ ahead: Int, _ once: Int32, _ sum: UnsafeMutablePointer<Int32>
+    _ lines: UnsafeRawPointer, _ count: Int, _ ahead: Int, _ cache: Int32, _ sum: UnsafeMutablePointer<Int32>
 ) {
     let quarter = count &* 16
     var a = i32x16_all(0), b = i32x16_all(0), c = i32x16_all(0), d = i32x16_all(0)
@@ -14,7 +14,7 @@ func read_lines_baseline(
     while p < end {
         if ahead != 0 {
             let q = p + ahead
-            askForWeights(q, q + quarter, q + 2 &* quarter, q + 3 &* quarter, once: once != 0)
+            askForWeights(q, q + quarter, q + 2 &* quarter, q + 3 &* quarter, cache: cache)
         }
         a = i32x16_add(a, i32x16_load(p))
         b = i32x16_add(b, i32x16_load(p + quarter))
@@ -28,15 +28,16 @@ func read_lines_baseline(
 extension Kernels {
     /// Reads `bytes` (a multiple of 256) in four streams and returns the sum of their 32-bit words, which wraps.
     ///
-    /// - Parameter ahead: bytes before a line at which it is asked for; 0 leaves that to the processor.
+    /// - Parameter way: how lines are asked for; without it that is left to the processor.
     @inline(never)
-    public func read(_ lines: UnsafeRawPointer, bytes: Int, ahead: Int) -> Int32 {
+    package func read(_ lines: UnsafeRawPointer, bytes: Int, _ way: FetchWay?) -> Int32 {
         precondition(bytes % 256 == 0, "\(bytes) bytes")
+        let ahead = way?.distance ?? 0, cache = cache(way ?? fetchWay)
         var sum: Int32 = 0
         switch vectors {
-        case .avx512: read_lines_avx512(lines, bytes / 64, ahead, once, &sum)
-        case .avx2: read_lines_avx2(lines, bytes / 64, ahead, once, &sum)
-        case .baseline: read_lines_baseline(lines, bytes / 64, ahead, once, &sum)
+        case .avx512: read_lines_avx512(lines, bytes / 64, ahead, cache, &sum)
+        case .avx2: read_lines_avx2(lines, bytes / 64, ahead, cache, &sum)
+        case .baseline: read_lines_baseline(lines, bytes / 64, ahead, cache, &sum)
         }
         return sum
     }

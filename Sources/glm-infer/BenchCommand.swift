@@ -150,7 +150,9 @@ struct BenchCommand: ParsableCommand {
         bar.clear()
         model.followOthers()
         if profiling.isWanted {
-            Console.note("weights are asked for \(model.compute.kernels.fetchDistance) bytes ahead\n")
+            let way = model.compute.kernels.fetchWay
+            let cache = way == .secondLevel ? ", into the second-level cache" : ""
+            Console.note("weights are asked for \(way.distance) bytes ahead\(cache)\n")
         }
         return BenchmarkRunner(model: model, profile: profile, probe: probe, chunk: chunk)
     }

@@ -252,16 +252,16 @@ func hintsChangeNothing(level: InstructionSet, format: WeightView.Format) throws
                     w.view, rows: 0..<rows, x: x.floats, tokens: tokens, xStride: columns, y: $0,
                     yStride: rows)
             }
-            for (once, distance) in [(true, 256), (true, 2048), (false, 2048), (false, 64)] {
-                let kernels = Kernels.table(level).fetching(once: once).fetching(ahead: distance)
+            for (once, way) in [true, false].flatMap({ once in FetchWay.allCases.map { (once, $0) } }) {
+                let kernels = Kernels.table(level).fetching(once: once).fetching(way)
                 // The choice is not the machine's.
-                #expect(kernels.fetchesOnce == once && kernels.fetchDistance == distance)
+                #expect(kernels.fetchesOnce == once && kernels.fetchWay == way)
                 let made = try results(tokens * rows) {
                     kernels.product(
                         w.view, rows: 0..<rows, x: x.floats, tokens: tokens, xStride: columns, y: $0,
                         yStride: rows)
                 }
-                #expect(bits(made) == bits(plain), "\(rows) rows, \(tokens) tokens, \(distance)")
+                #expect(bits(made) == bits(plain), "\(rows) rows, \(tokens) tokens, \(way)")
                 // Negative control: the last column, behind which nothing is asked for, does show.
                 #expect(
                     bits(try otherLastColumn(kernels, w, x, tokens: tokens)) != bits(plain),

@@ -12,15 +12,15 @@ func readingAddsAllWords(level: InstructionSet) throws {
             memory.base.storeBytes(of: word, toByteOffset: index * 4, as: Int32.self)
         }
         let expected = words.reduce(0, &+)
-        for ahead in [0, 512, 2048] {
+        for way in [nil] + FetchWay.allCases {
             #expect(
-                Kernels.table(level).read(memory.base, bytes: lines * 64, ahead: ahead) == expected,
+                Kernels.table(level).read(memory.base, bytes: lines * 64, way) == expected,
                 "\(lines) lines")
         }
         // Negative control: a word more.
         if lines > 0 {
             memory.base.storeBytes(of: words[0] &+ 1, toByteOffset: 0, as: Int32.self)
-            #expect(Kernels.table(level).read(memory.base, bytes: lines * 64, ahead: 0) != expected)
+            #expect(Kernels.table(level).read(memory.base, bytes: lines * 64, nil) != expected)
         }
     }
 }

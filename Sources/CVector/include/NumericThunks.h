@@ -39,8 +39,8 @@ TILE_KERNEL(select_largest, (const float *scores, long count, long k, int32_t *k
             (scores, count, k, keys, output))
 
 // Reads `count` lines of 64 bytes, a multiple of four, and adds their words up: memory at its best. Lines are asked for
-// `ahead` bytes before they are read, in the manner of `vector_product.once`; 0 asks for nothing.
-KERNEL(read_lines, (const void *lines, long count, long ahead, int32_t once, int32_t *sum), (lines, count, ahead, once, sum))
+// `ahead` bytes before they are read, into `cache` as in `vector_product`; 0 asks for nothing.
+KERNEL(read_lines, (const void *lines, long count, long ahead, int32_t cache, int32_t *sum), (lines, count, ahead, cache, sum))
 
 // x rounded to BF16, in place.
 KERNEL(round_bf16, (float *x, long count), (x, count))

@@ -38,7 +38,7 @@ typedef struct {
     float *y;
     const void *_Nullable next; // weights that are probably read behind these, to be asked for in time
     long ahead;                 // bytes that asking for weights runs ahead in each of four streams
-    int32_t once;               // whether what is asked for stays out of the second-level cache
+    int32_t cache;              // what is asked for goes into 0 every cache, 1 the nearest but not the second, 2 the second
 } vector_product;
 #define VECTOR_PRODUCT(name) KERNEL(name, (const vector_product *job), (job))
 VECTOR_PRODUCT(product_f32)
@@ -57,7 +57,7 @@ typedef struct {
     long ahead;                // bytes from a line to what is asked for meanwhile
     long border, jump;         // from row first + border on, what is asked for lies `jump` bytes further
     int32_t streams;           // whose: 0 of all four rows, 1 of the first two, 2 of the last two, 3 of none
-    int32_t once;              // whether it stays out of the second-level cache
+    int32_t cache;             // where it goes, as in `vector_product`
     float factor;              // what FP8 weights are multiplied by, with 32 registers; 1 costs nothing
 } direct_tile;
 #define DIRECT_TILE(tokens)                     \

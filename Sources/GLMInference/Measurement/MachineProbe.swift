@@ -35,8 +35,8 @@ package final class MachineProbe {
     private let matrices: UnsafeMutablePointer<Float>
     private let sink: UnsafeMutablePointer<Int32>
     private let kernels = Kernels.table(.selected)
-    /// Bytes that reading asks ahead: what the weights' readers do, or nothing where that is faster.
-    private var ahead = 0
+    /// How reading asks ahead: as the weights' readers do, or not at all where that is faster.
+    private var way: FetchWay?
     private let threads: Int
     private let bufferBytes: Int
     private var place = 0
@@ -62,20 +62,20 @@ package final class MachineProbe {
             unsafe (buffer + index * MachineProbe.chunk)
                 .initializeMemory(as: UInt8.self, repeating: 1, count: MachineProbe.chunk)
         }
-        ahead = fastest(pool)
+        way = fastest(pool)
     }
 
     /// The best of the ways to read, each tried three times in turn.
-    private func fastest(_ pool: ThreadPool) -> Int {
-        let choices = [0, FetchTuning.near, FetchTuning.far]
+    private func fastest(_ pool: ThreadPool) -> FetchWay? {
+        let choices: [FetchWay?] = [nil] + FetchWay.allCases
         var seconds = choices.map { _ in Double.infinity }
         for _ in 0..<3 {
             for (index, choice) in choices.enumerated() {
-                ahead = choice
+                way = choice
                 seconds[index] = min(seconds[index], read(pool).seconds)
             }
         }
-        return zip(choices, seconds).min { $0.1 < $1.1 }?.0 ?? 0
+        return zip(choices, seconds).min { $0.1 < $1.1 }?.0 ?? nil
     }
 
     deinit {
@@ -89,11 +89,11 @@ package final class MachineProbe {
         let (start, slice) = (place, min(MachineProbe.slice, bufferBytes))
         place = (place + slice) % bufferBytes
         let (buffer, sink) = unsafe (buffer, sink)
-        let (kernels, ahead) = (kernels, ahead)
+        let (kernels, way) = (kernels, way)
         let seconds = elapsed {
             pool.parallel(slice / MachineProbe.chunk) { index in
                 unsafe sink[start / MachineProbe.chunk + index] = unsafe kernels.read(
-                    buffer + start + index * MachineProbe.chunk, bytes: MachineProbe.chunk, ahead: ahead)
+                    buffer + start + index * MachineProbe.chunk, bytes: MachineProbe.chunk, way)
             }
         }
         return Sample(amount: Double(slice), seconds: seconds)
