@@ -38,7 +38,7 @@ public final class Compute: Sendable {
         loops.fetching(fetchWay.load(ordering: .relaxed))
     }
     private let loops: Kernels
-    /// How weights are asked for.
+    /// How weights that meet one token are asked for.
     private let fetchWay: Atomic<FetchWay>
     /// The threads they are spread over.
     public let pool: ThreadPool
@@ -66,7 +66,7 @@ public final class Compute: Sendable {
         self.arithmetic = arithmetic
     }
 
-    /// From now on weights are asked for in that way; no result depends on it.
+    /// From now on weights that meet one token are asked for in that way; no result depends on it.
     package func fetch(_ way: FetchWay) { fetchWay.store(way, ordering: .relaxed) }
 
     /// All groups in one parallel region, in the arithmetic of this machine or the one given. Groups without

@@ -28,13 +28,13 @@ package struct FetchTuning {
         var bytes: Int { rows * rowBytes }
     }
 
-    /// Rounds of turns, one in each way: a multiple of the orders, so that what drifts harms no way.
+    /// Rounds of turns, one in each way: a multiple of the six orders, so that what drifts harms no way.
     private static let roundCount = 18
     /// Bytes of a turn, each of which is read once, so that they come from memory.
     private static let turnBytes = 4 << 20
     /// Bytes of a piece for one thread.
     private static let pieceBytes = 256 << 10
-    /// Rows of codes that share their scales and are streamed by themselves.
+    /// Rows of codes that share their scales and are streamed by themselves: whole such blocks make a piece, like the engine's.
     fileprivate static let codeRows = 128
     /// Matrices beyond so many bytes are sampled.
     private static let sampleBytes = 1 << 30
@@ -86,7 +86,8 @@ package struct FetchTuning {
         var turns: [Turn] = []
         var turn = Turn()
         for matrix in matrices {
-            let step = max(4, pieceBytes / matrix.rowBytes / 4 * 4)
+            let unit = matrix.format == .float8E4M3 ? codeRows : 4
+            let step = max(unit, pieceBytes / matrix.rowBytes / unit * unit)
             for start in stride(from: 0, to: matrix.rows, by: step) {
                 let rows = start..<min(start + step, matrix.rows)
                 turn.pieces.append(Piece(matrix: matrix, rows: rows))

@@ -22,9 +22,13 @@ package enum FetchWay: Int, CaseIterable, Sendable, AtomicRepresentable {
 
 extension Kernels {
     /// How weights are asked for that meet several tokens, or y as it grows row by row, which the nearest cache is to keep. Where
-    /// requests pass the second-level cache, they fill the nearest.
-    var fetchWayOfSeveral: FetchWay { fetchesOnce ? .secondLevel : fetchWay }
+    /// requests pass the second-level cache, they fill the nearest. Elsewhere they go into every cache, whatever is best for one
+    /// token: nothing else was measured there.
+    package var fetchWayOfSeveral: FetchWay {
+        if fetchesOnce { return .secondLevel }
+        return fetchWay == .secondLevel ? .far : fetchWay
+    }
 
     /// Where requests put lines, as the loops take it.
-    func cache(_ way: FetchWay) -> Int32 { way == .secondLevel ? 2 : fetchesOnce ? 1 : 0 }
+    package func cache(_ way: FetchWay) -> Int32 { way == .secondLevel ? 2 : fetchesOnce ? 1 : 0 }
 }

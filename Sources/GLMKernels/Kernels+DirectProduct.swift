@@ -49,7 +49,7 @@ extension Kernels {
             cache: cache(way), factor: factor)
         if streams && stream >= rowBytes {
             // Instead of what lies behind a stream's last rows, the rows after these, or those read next, are asked for. Less than a
-            // row ahead it is a few lines, which are left as they are.
+            // row ahead it is at most that row's share of the distance, once a call, which is left as it is.
             let end = job.weights + rows.count * rowBytes
             job.border = step - stream / rowBytes
             job.jump = (rows.count - step) * rowBytes + (next.map { $0 - end } ?? 0)

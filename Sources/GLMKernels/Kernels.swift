@@ -11,7 +11,7 @@ public struct Kernels: Sendable {
     /// Whether requests for what is read soon pass the second-level cache, and index keys are asked for in one stream, as Zen does
     /// best; no result depends on it.
     package private(set) var fetchesOnce: Bool
-    /// How weights are asked for; no result depends on it.
+    /// How weights that meet one token are asked for; no result depends on it.
     package private(set) var fetchWay: FetchWay
     /// Whether factors that are subnormal numbers are to be avoided; no result depends on it.
     private(set) var avoidsSubnormals: Bool
@@ -28,14 +28,14 @@ public struct Kernels: Sendable {
             decodesInMultipliers: cpu_decodes_in_multipliers() != 0)
     }
 
-    /// The same, asking for weights and index keys the way of Zen or not.
+    /// The same, with requests that pass the second-level cache and index keys in one stream, as on Zen, or neither.
     package func fetching(once: Bool) -> Kernels {
         var kernels = self
         kernels.fetchesOnce = once
         return kernels
     }
 
-    /// The same, asking for weights in that way.
+    /// The same, asking in that way for weights that meet one token.
     package func fetching(_ way: FetchWay) -> Kernels {
         var kernels = self
         kernels.fetchWay = way

@@ -7,7 +7,7 @@ extension LanguageModel {
     /// Loads a folder in the released layout: `config.json` and safetensors.
     ///
     /// Weights stay in the mapped files. Unless `options.lazy`, every page is read once, which brings it into
-    /// memory and finds codes that are not numbers, and how far ahead weights are best asked for is tried on a sample of them
+    /// memory and finds codes that are not numbers, and how weights are best asked for is tried on a sample of them
     /// (``FetchTuning``; not by processes of a group).
     /// - Throws: `InputError` for anything missing, malformed, unsupported, or left over; for a layout of devices
     ///   that does not divide the model.

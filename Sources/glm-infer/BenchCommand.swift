@@ -152,7 +152,7 @@ struct BenchCommand: ParsableCommand {
         if profiling.isWanted {
             let way = model.compute.kernels.fetchWay
             let cache = way == .secondLevel ? ", into the second-level cache" : ""
-            Console.note("weights are asked for \(way.distance) bytes ahead\(cache)\n")
+            Console.note("for one token weights are asked for \(way.distance) bytes ahead\(cache)\n")
         }
         return BenchmarkRunner(model: model, profile: profile, probe: probe, chunk: chunk)
     }

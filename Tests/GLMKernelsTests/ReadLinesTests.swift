@@ -13,9 +13,10 @@ func readingAddsAllWords(level: InstructionSet) throws {
         }
         let expected = words.reduce(0, &+)
         for way in [nil] + FetchWay.allCases {
-            #expect(
-                Kernels.table(level).read(memory.base, bytes: lines * 64, way) == expected,
-                "\(lines) lines")
+            for once in [false, true] {
+                let kernels = Kernels.table(level).fetching(once: once)
+                #expect(kernels.read(memory.base, bytes: lines * 64, way) == expected, "\(lines) lines")
+            }
         }
         // Negative control: a word more.
         if lines > 0 {

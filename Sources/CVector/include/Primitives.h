@@ -22,6 +22,7 @@ typedef int8_t i8x16 __attribute__((ext_vector_type(16)));
 #define PRIMITIVE static inline __attribute__((always_inline))
 
 // Memory. Any alignment; `count` (0 to 15) elements at most where named, the rest is zero or left alone.
+// Into the second-level cache on x86-64, and what lies beyond.
 PRIMITIVE void prefetch(const void *p) { __builtin_prefetch(p, 0, 1); }
 // Into the nearest cache, for what is read at once.
 PRIMITIVE void prefetch_near(const void *p) { __builtin_prefetch(p, 0, 3); }

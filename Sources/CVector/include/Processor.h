@@ -17,9 +17,10 @@ static inline int cpu_level(void) {
     return 1;
 }
 
-// Whether weights are best asked for past the second-level cache. Zen fetches them as fast and keeps the cache for what
-// is used again; on Intel such a request occupies one of the few line buffers of the first level, and two threads read
-// 16 instead of 22 GB/s. The same question decides how index keys are asked for: in one stream (Zen 5) or in four (Intel).
+// Whether weights that meet one token, asked for shortly before, pass the second-level cache best. Zen fetches them as fast and
+// keeps that cache for what is used again; since they fill the nearest one instead, what meets several tokens goes into the second
+// level there. On Intel such a request occupies one of the few line buffers of the first level, and two threads read 16 instead of
+// 22 GB/s. The same question decides how index keys are asked for: in one stream (Zen 5) or in four (Intel).
 static inline int cpu_prefetches_past_l2(void) {
 #if defined(__x86_64__)
     __builtin_cpu_init();

@@ -57,7 +57,7 @@ typedef struct {
     long ahead;                // bytes from a line to what is asked for meanwhile
     long border, jump;         // from row first + border on, what is asked for lies `jump` bytes further
     int32_t streams;           // whose: 0 of all four rows, 1 of the first two, 2 of the last two, 3 of none
-    int32_t cache;             // where it goes, as in `vector_product`
+    int32_t cache;             // where it goes, with 32 registers, as in `vector_product`
     float factor;              // what FP8 weights are multiplied by, with 32 registers; 1 costs nothing
 } direct_tile;
 #define DIRECT_TILE(tokens)                     \

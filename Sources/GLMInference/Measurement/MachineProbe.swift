@@ -65,17 +65,18 @@ package final class MachineProbe {
         way = fastest(pool)
     }
 
-    /// The best of the ways to read, each tried three times in turn.
+    /// The best of the ways to read, each tried three times in turn, and never twice on the same slice.
     private func fastest(_ pool: ThreadPool) -> FetchWay? {
         let choices: [FetchWay?] = [nil] + FetchWay.allCases
         var seconds = choices.map { _ in Double.infinity }
-        for _ in 0..<3 {
-            for (index, choice) in choices.enumerated() {
-                way = choice
+        for round in 0..<3 {
+            for step in choices.indices {
+                let index = (step + round) % choices.count
+                way = choices[index]
                 seconds[index] = min(seconds[index], read(pool).seconds)
             }
         }
-        return zip(choices, seconds).min { $0.1 < $1.1 }?.0 ?? nil
+        return zip(choices, seconds).min { $0.1 < $1.1 }?.0
     }
 
     deinit {
