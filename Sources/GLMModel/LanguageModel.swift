@@ -35,7 +35,7 @@ package final class LanguageModel: Sendable {
         let weights = WeightScope(
             checkpoint,
             block: configuration.weightBlock.map { BlockShape(rows: $0.rows, columns: $0.columns) },
-            part: device.isAlone ? nil : part)
+            copiesShares: !options.lazy, part: device.isAlone ? nil : part)
         let numerics = NumericOptions(
             latentNormEpsilon: options.latentNormEpsilon, keySelection: options.keySelection)
         transformer = try Transformer(

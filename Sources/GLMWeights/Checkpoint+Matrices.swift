@@ -2,10 +2,11 @@ package import GLMFiles
 package import GLMKernels
 
 extension Checkpoint {
-    /// The larger matrices that are read as they are stored, in the order of their places, but those called `others`; codes without
+    /// The larger matrices that are read where they are stored, in the order of their places, but those called `others`; codes without
     /// their scales. They live as long as the checkpoint.
     package func matrices(besides others: Set<ByteString>) -> [FetchTuning.Matrix] {
-        tensors.compactMap { tensor in
+        let copied = copiedPlaces
+        return tensors.enumerated().compactMap { place, tensor in
             let format: WeightView.Format? =
                 switch tensor.type {
                 case .float32: .float32
@@ -14,7 +15,8 @@ extension Checkpoint {
                 default: nil
                 }
             guard let format, tensor.shape.count == 2, let base = unsafe tensor.bytes.baseAddress,
-                unsafe tensor.bytes.count >= Checkpoint.smallestMatrix, !others.contains(tensor.name)
+                unsafe tensor.bytes.count >= Checkpoint.smallestMatrix, !others.contains(tensor.name),
+                !copied.contains(place)
             else { return nil }
             return unsafe FetchTuning.Matrix(
                 format, base: base, rows: tensor.shape[0], columns: tensor.shape[1])

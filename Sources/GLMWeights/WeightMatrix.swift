@@ -4,15 +4,8 @@ import GLMFiles
 package import GLMKernels
 public import GLMTensor
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#else
-    import Darwin
-#endif
-
-/// A weight `[rows, columns]` (`[out, in]`), row-major, in the mapped file; F16 alone is widened into owned memory.
+/// A weight `[rows, columns]` (`[out, in]`), row-major, in the mapped file, or copied into memory of its own: what was F16, and narrow
+/// shares of devices.
 ///
 /// The view is valid as long as a copy of this value.
 @safe
@@ -28,7 +21,8 @@ public struct WeightMatrix: @unchecked Sendable {
     /// Input elements of a product with it.
     public var columns: Int { view.columns }
     /// Bytes of anonymous memory that this matrix owns beside the mapping.
-    package var ownedBytes: Int { memory.widened == nil ? 0 : rows * columns * view.format.size }
+    package var ownedBytes: Int { ownsMemory ? rows * columns * view.format.size : 0 }
+    private var ownsMemory: Bool { memory.owned != nil }
 
     /// A matrix of one's own, copied into Float32 memory: `[rows, columns]`.
     ///
@@ -36,16 +30,16 @@ public struct WeightMatrix: @unchecked Sendable {
     public init(_ tensor: Tensor) {
         precondition(tensor.shape.count == 2 && !tensor.values.isEmpty, "shape \(tensor.shape)")
         self.init(
-            owning: FloatStorage(copying: tensor.values), rows: tensor.shape[0], columns: tensor.shape[1])
+            owning: OwnedMemory(copying: tensor.values), rows: tensor.shape[0], columns: tensor.shape[1])
     }
 
     /// Stands for a tensor that the checkpoint lacks, until ``WeightScope/finish()`` says so; must not be multiplied by.
     init(missingRows rows: Int, columns: Int) {
-        self.init(owning: FloatStorage(copying: [0]), rows: rows, columns: columns)
+        self.init(owning: OwnedMemory(copying: [0]), rows: rows, columns: columns)
     }
 
-    private init(owning storage: FloatStorage, rows: Int, columns: Int) {
-        memory = WeightMemory(widened: storage)
+    private init(owning storage: OwnedMemory, rows: Int, columns: Int) {
+        memory = WeightMemory(owned: storage)
         storedType = .float32
         unsafe view = WeightView(
             format: .float32, base: UnsafeRawPointer(storage.base), rows: rows, columns: columns)
@@ -70,8 +64,8 @@ public struct WeightMatrix: @unchecked Sendable {
         precondition(
             multipliers.values.allSatisfy { abs($0) < 256 },
             "a scale of magnitude 256 or more, or not a number")
-        let storage = FloatStorage(codes: codes, scales: multipliers.values)
-        memory = WeightMemory(widened: storage)
+        let storage = OwnedMemory(codes: codes, scales: multipliers.values)
+        memory = WeightMemory(owned: storage)
         storedType = .float8E4M3
         unsafe view = WeightView(
             format: .float8E4M3, base: UnsafeRawPointer(storage.base + multipliers.values.count), rows: rows,
@@ -102,10 +96,37 @@ public struct WeightMatrix: @unchecked Sendable {
         WeightMatrix(self, view: view.rows(part.rows).columns(part.columns))
     }
 
-    private init(_ whole: WeightMatrix, view: WeightView) {
+    private init(_ origin: WeightMatrix, view: WeightView, memory: WeightMemory? = nil) {
         self.view = view
-        storedType = whole.storedType
-        memory = whole.memory
+        storedType = origin.storedType
+        self.memory = memory ?? origin.memory
+    }
+
+    /// Bytes of a row below which a share of the columns is worth a copy: two lines of a cache.
+    ///
+    /// Such a row is less than a line or two, and most of those belong to neighbours too: reading them in place takes two to three
+    /// times as long.
+    private static let narrowRow = 128
+
+    /// Whether this part of `whole` has a few bytes of each row.
+    func isNarrowPart(of whole: WeightMatrix) -> Bool {
+        columns < whole.columns && columns * view.format.size < Self.narrowRow
+    }
+
+    /// Whether this part of `whole` keeps memory that nobody else needs.
+    func keepsTooMuch(of whole: WeightMatrix) -> Bool {
+        whole.ownsMemory && rows * columns < whole.rows * whole.columns
+    }
+
+    /// The same elements in memory of their own, row behind row; scales stay where they are. Nil where there is no memory.
+    /// - Precondition: scales, if any, lie in a file.
+    func copied() -> WeightMatrix? {
+        precondition(view.scales == nil || memory.scales != nil, "scales that the copy would not keep")
+        guard let storage = OwnedMemory(copying: view) else { return nil }
+        let copy = unsafe WeightView(
+            format: view.format, base: UnsafeRawPointer(storage.base), rows: rows, columns: columns,
+            scales: view.scales)
+        return WeightMatrix(self, view: copy, memory: WeightMemory(scales: memory.scales, owned: storage))
     }
 
     /// A matrix of F32, BF16 or F16.
@@ -120,8 +141,8 @@ public struct WeightMatrix: @unchecked Sendable {
         case .float32: format = .float32
         case .bfloat16: format = .bfloat16
         case .float16:
-            let storage = try FloatStorage(widening: tensor)
-            memory = WeightMemory(widened: storage)
+            let storage = try OwnedMemory(widening: tensor)
+            memory = WeightMemory(owned: storage)
             unsafe view = WeightView(
                 format: .float32, base: UnsafeRawPointer(storage.base), rows: tensor.shape[0],
                 columns: tensor.shape[1])
@@ -168,12 +189,12 @@ public struct WeightMatrix: @unchecked Sendable {
 private final class WeightMemory: Sendable {
     let weights: MappedFile?
     let scales: MappedFile?
-    let widened: FloatStorage?
+    let owned: OwnedMemory?
 
-    init(weights: MappedFile? = nil, scales: MappedFile? = nil, widened: FloatStorage? = nil) {
+    init(weights: MappedFile? = nil, scales: MappedFile? = nil, owned: OwnedMemory? = nil) {
         self.weights = weights
         self.scales = scales
-        self.widened = widened
+        self.owned = owned
     }
 }
 
@@ -216,39 +237,5 @@ extension StoredTensor {
             throw refusal(found: "shape \(shape)", expected: "at least one element")
         }
         return unsafe base
-    }
-}
-
-/// Owned Float32 memory that never moves.
-@safe
-private final class FloatStorage: @unchecked Sendable {
-    let base: UnsafeMutablePointer<Float>
-
-    // Sendable: written before it is shared.
-    init(widening tensor: StoredTensor) throws(InputError) {
-        guard let memory = unsafe malloc(max(1, tensor.count) * 4) else {
-            throw InputError(
-                .inputOutput, file: tensor.file, subject: "tensor \(tensor.name)",
-                found: "no memory for \(tensor.count) values widened from F16",
-                remedy: "store the weights as BF16")
-        }
-        unsafe base = memory.bindMemory(to: Float.self, capacity: tensor.count)
-        unsafe try tensor.widen(into: UnsafeMutableBufferPointer(start: base, count: tensor.count))
-    }
-
-    /// Scales first, the bytes of the codes behind them.
-    init(codes: [UInt8], scales: [Float]) {
-        unsafe base = .allocate(capacity: scales.count + (codes.count + 3) / 4)
-        unsafe base.initialize(from: scales, count: scales.count)
-        unsafe UnsafeMutableRawPointer(base + scales.count).copyMemory(from: codes, byteCount: codes.count)
-    }
-
-    init(copying values: [Float]) {
-        unsafe base = .allocate(capacity: values.count)
-        unsafe base.initialize(from: values, count: values.count)
-    }
-
-    deinit {
-        unsafe free(base)
     }
 }

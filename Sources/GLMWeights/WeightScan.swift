@@ -4,14 +4,6 @@ package import GLMFiles
 package import GLMKernels
 import Synchronization
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#else
-    import Darwin
-#endif
-
 extension Checkpoint {
     /// Bytes that one thread reads at a time.
     private static let pieceSize = 4 << 20
@@ -28,17 +20,20 @@ extension Checkpoint {
         pool: ThreadPool, progress: (@Sendable (_ done: Int) -> Void)? = nil
     ) throws(InputError) {
         let pieces = scanPieces()
+        let copied = copiedPlaces
         let done = Mutex(0)
         // The least piece with a NaN, and its place in the tensor.
         let firstBad = Mutex<(piece: Int, offset: Int)?>(nil)
         pool.parallel(pieces.count) { number in
             let piece = pieces[number]
             if let bad = firstBad.withLock({ $0 }), bad.piece < number { return }
-            if let offset = tensors[piece.tensor].prefault(piece.range) {
+            let tensor = tensors[piece.tensor]
+            if let offset = tensor.prefault(piece.range) {
                 firstBad.withLock { first in
                     if number < first?.piece ?? .max { first = (number, offset) }
                 }
             }
+            if copied.contains(piece.tensor) { tensor.release(piece.range) }
             guard let progress else { return }
             done.withLock {
                 $0 += piece.range.count
@@ -74,43 +69,16 @@ extension StoredTensor {
         return nil
     }
 
+    /// Lets go of the pages of a part of the bytes.
+    fileprivate func release(_ range: Range<Int>) {
+        unsafe PageRange(of: UnsafeRawBufferPointer(rebasing: bytes[range])).release()
+    }
+
     fileprivate func nanRefusal(at offset: Int) -> InputError {
         let columns = shape.last ?? 1
         return refusal(
             found: "a NaN code at row \(offset / max(1, columns)), column \(offset % max(1, columns))",
             expected: "finite F8_E4M3 codes", remedy: "download the file again")
-    }
-}
-
-/// The pages of a mapping that hold a piece of it.
-@safe
-private struct PageRange {
-    private static let pageSize = 4096
-    private let bytes: UnsafeRawBufferPointer
-
-    init(of bytes: UnsafeRawBufferPointer) {
-        unsafe self.bytes = bytes
-    }
-
-    /// Asks the system to read ahead; only advice.
-    func willBeNeeded() {
-        guard let base = unsafe bytes.baseAddress else { return }
-        let slack = Int(bitPattern: base) & (Self.pageSize - 1)
-        let start = unsafe UnsafeMutableRawPointer(mutating: base - slack)
-        #if canImport(Glibc) || canImport(Musl)
-            // Maps the pages in one call, where the kernel can (Linux 5.14, MADV_POPULATE_READ); reading faults otherwise.
-            if unsafe madvise(start, bytes.count + slack, 22) == 0 { return }
-        #endif
-        _ = unsafe madvise(start, bytes.count + slack, MADV_WILLNEED)
-    }
-
-    /// Reads one byte of each page.
-    func touch() {
-        var all: UInt8 = 0
-        for offset in unsafe stride(from: 0, to: bytes.count, by: Self.pageSize) {
-            unsafe all |= bytes[offset]
-        }
-        withExtendedLifetime(all) {}
     }
 }
 

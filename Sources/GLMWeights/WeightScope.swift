@@ -20,6 +20,7 @@ package struct WeightScope: Sendable {
     private let checkpoint: Checkpoint
     private let record: ReadRecord
     private let part: PartOfMatrix?
+    private let copiesShares: Bool
 
     /// Which part of a matrix is wanted, by its full name, rows and columns.
     package typealias PartOfMatrix = @Sendable (_ name: String, _ rows: Int, _ columns: Int) -> MatrixPart
@@ -29,16 +30,21 @@ package struct WeightScope: Sendable {
     /// - Parameters:
     ///   - block: `weight_block_size` of the configuration; nil when it has none: then an FP8 tensor is refused.
     ///   - part: which part of a matrix ``matrix(_:rows:columns:)`` gives; nil for all of each.
-    package init(_ checkpoint: Checkpoint, block: BlockShape?, part: PartOfMatrix? = nil) {
+    ///   - copiesShares: whether parts that are slow to read where they lie are copied.
+    package init(
+        _ checkpoint: Checkpoint, block: BlockShape?, copiesShares: Bool = false, part: PartOfMatrix? = nil
+    ) {
         self.init(
             prefix: "", block: block, checkpoint: checkpoint,
-            record: ReadRecord(count: checkpoint.tensors.count), part: part)
+            record: ReadRecord(count: checkpoint.tensors.count), part: part, copiesShares: copiesShares)
     }
 
     private init(
-        prefix: String, block: BlockShape?, checkpoint: Checkpoint, record: ReadRecord, part: PartOfMatrix?
+        prefix: String, block: BlockShape?, checkpoint: Checkpoint, record: ReadRecord, part: PartOfMatrix?,
+        copiesShares: Bool
     ) {
         self.part = part
+        self.copiesShares = copiesShares
         self.prefix = prefix
         self.block = block
         self.checkpoint = checkpoint
@@ -48,7 +54,8 @@ package struct WeightScope: Sendable {
     /// The scope inside: names go on after `name` and a dot.
     package func scope(_ name: String) -> WeightScope {
         WeightScope(
-            prefix: fullName(name), block: block, checkpoint: checkpoint, record: record, part: part)
+            prefix: fullName(name), block: block, checkpoint: checkpoint, record: record, part: part,
+            copiesShares: copiesShares)
     }
 
     /// The weight `name`, which the checkpoint has in shape `[rows, columns]`: all of it, or the part this scope gives.
@@ -57,7 +64,27 @@ package struct WeightScope: Sendable {
     /// - Throws: `badInput` naming the tensor, with the shape found and the shape expected.
     package func matrix(_ name: String, rows: Int, columns: Int) throws(InputError) -> WeightMatrix {
         let whole = try wholeMatrix(name, rows: rows, columns: columns)
-        return part.map { whole.part($0(fullName(name), rows, columns)) } ?? whole
+        guard let part else { return whole }
+        return try share(part(fullName(name), rows, columns), of: whole, name)
+    }
+
+    /// A part of a matrix, copied where that is wanted and of use.
+    private func share(_ part: MatrixPart, of whole: WeightMatrix, _ name: String) throws(InputError)
+        -> WeightMatrix
+    {
+        let share = whole.part(part)
+        guard share.keepsTooMuch(of: whole) || copiesShares && share.isNarrowPart(of: whole) else {
+            return share
+        }
+        guard let copy = share.copied() else {
+            throw InputError(
+                .inputOutput, file: checkpoint.directory, subject: "tensor \(fullName(name))",
+                found: "no memory to copy a device's \(share.rows) × \(share.columns) elements",
+                remedy: whole.ownedBytes > 0
+                    ? "store the weights as BF16" : "load lazily, which does not copy them")
+        }
+        if let place = checkpoint.place(of: ByteString(fullName(name))) { checkpoint.markCopied(place) }
+        return copy
     }
 
     private func wholeMatrix(_ name: String, rows: Int, columns: Int) throws(InputError) -> WeightMatrix {

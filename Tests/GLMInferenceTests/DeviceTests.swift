@@ -91,6 +91,21 @@ import Testing
         expectClose(results[1].values, results[0].values, tolerance: 1e-4)
     }
 
+    /// Shares that are copied while loading, and the same read where they lie, as in a model that is loaded lazily: the same bits.
+    @Test(arguments: ["fresh-eight/bf16", "eight-edges/fp8"], [2, 8])
+    func copiedSharesGiveTheSameBits(folder: String, devices: Int) throws {
+        let prompt = (0..<29).map { Int32($0 * 5 % 50) }
+        let results = try [false, true].map { lazy in
+            var options = Self.options(ParallelLayout(tensor: devices))
+            options.lazy = lazy
+            let model = try LanguageModel.load(directory: "\(Self.root)/\(folder)", options: options)
+            var caches = [model.makeCache()]
+            let first = model.forward([SequenceStep(tokens: prompt, logitRows: 29)], caches: &caches).logits
+            return [first, model.forward([SequenceStep(tokens: [3], logitRows: 1)], caches: &caches).logits]
+        }
+        #expect(results[0] == results[1])
+    }
+
     /// Two all-reduces a layer, one for the embedding, one gather of logits: on every device, and with the bytes of
     /// the closed form. The MTP layer adds two, one and one.
     @Test(arguments: [ParallelLayout(tensor: 8), ParallelLayout(tensor: 4, expert: 2)])
