@@ -35,11 +35,14 @@ public struct ProductGroup: @unchecked Sendable {
 public final class Compute: Sendable {
     /// The loops, at one instruction-set level.
     public var kernels: Kernels {
-        loops.fetching(fetchWay.load(ordering: .relaxed))
+        loops.fetching(
+            FetchWays(
+                codes: wayOfCodes.load(ordering: .relaxed), numbers: wayOfNumbers.load(ordering: .relaxed)))
     }
     private let loops: Kernels
     /// How weights that meet one token are asked for.
-    private let fetchWay: Atomic<FetchWay>
+    private let wayOfCodes: Atomic<FetchWay>
+    private let wayOfNumbers: Atomic<FetchWay>
     /// The threads they are spread over.
     public let pool: ThreadPool
     /// Memory for packed tokens, kept between calls.
@@ -59,15 +62,19 @@ public final class Compute: Sendable {
         profile: Profile? = nil, arithmetic: ProductArithmetic = .float32
     ) {
         loops = kernels
-        fetchWay = Atomic(kernels.fetchWay)
+        wayOfCodes = Atomic(kernels.fetchWays.codes)
+        wayOfNumbers = Atomic(kernels.fetchWays.numbers)
         self.pool = pool
         self.blas = blas
         self.profile = profile
         self.arithmetic = arithmetic
     }
 
-    /// From now on weights that meet one token are asked for in that way; no result depends on it.
-    package func fetch(_ way: FetchWay) { fetchWay.store(way, ordering: .relaxed) }
+    /// From now on weights that meet one token are asked for in those ways; no result depends on it.
+    package func fetch(_ ways: FetchWays) {
+        wayOfCodes.store(ways.codes, ordering: .relaxed)
+        wayOfNumbers.store(ways.numbers, ordering: .relaxed)
+    }
 
     /// All groups in one parallel region, in the arithmetic of this machine or the one given. Groups without
     /// tokens or rows cost nothing.

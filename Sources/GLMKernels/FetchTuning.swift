@@ -4,8 +4,8 @@ import CVector
 ///
 /// It depends on what the processor asks for by itself, and on how its caches and memory are joined, which the same processor may
 /// have in several ways: requests far ahead keep more of them under way, or get in the way of its own. Products of one token by
-/// rows of one kind take turns in every way, on a sample of all weights, and the usual way stays unless another is clearly
-/// faster. No result depends on it.
+/// rows of one kind take turns in every way, on a sample of all weights, codes by themselves; the usual way stays unless another is
+/// clearly faster. No result depends on it.
 package struct FetchTuning {
     /// A matrix as it lies in memory, rows one behind the other.
     // Sendable: constant, and nobody writes to the memory.
@@ -60,25 +60,36 @@ package struct FetchTuning {
 
     /// Turns with rows of one format and width, one for each way.
     private typealias Round = [Turn]
-    private let rounds: [Round]
+    /// Those of codes and those of other weights; none of what there is too little.
+    private let trials: [[Round]]
 
-    /// Takes a sample of `matrices`, of each format and width its part; nil where there are too few.
+    /// Takes a sample of `matrices`, of each format and width its part; nil where there are too few of codes and too few others.
     ///
     /// - Parameter kernels: what is to multiply by them. What matrix registers multiply is left out: its requests are others.
     package init?(_ matrices: [Matrix], for kernels: Kernels) {
+        let streamed = matrices.filter { !(kernels.multipliesMatrices && $0.format == .bfloat16) }
+        trials = [
+            FetchTuning.trial(streamed.filter { $0.format == .float8E4M3 }),
+            FetchTuning.trial(streamed.filter { $0.format != .float8E4M3 }),
+        ].filter { !$0.isEmpty }
+        if trials.isEmpty { return nil }
+    }
+
+    /// The rounds that try these matrices out; none where they are too few.
+    private static func trial(_ matrices: [Matrix]) -> [Round] {
         var kinds: [[Matrix]] = []
-        for matrix in matrices where !(kernels.multipliesMatrices && matrix.format == .bfloat16) {
+        for matrix in matrices {
             let kind = kinds.firstIndex {
                 $0[0].format == matrix.format && $0[0].columns == matrix.columns
             }
             if let kind { kinds[kind].append(matrix) } else { kinds.append([matrix]) }
         }
-        let every = max(1, kinds.joined().reduce(0) { $0 + $1.bytes } / FetchTuning.sampleBytes)
+        let every = max(1, matrices.reduce(0) { $0 + $1.bytes } / sampleBytes)
         let all = kinds.flatMap { kind in
-            FetchTuning.rounds(of: stride(from: 0, to: kind.count, by: every).map { kind[$0] })
+            rounds(of: stride(from: 0, to: kind.count, by: every).map { kind[$0] })
         }
-        guard all.count >= FetchTuning.roundCount else { return nil }
-        rounds = (0..<FetchTuning.roundCount).map { all[$0 * all.count / FetchTuning.roundCount] }
+        guard all.count >= roundCount else { return [] }
+        return (0..<roundCount).map { all[$0 * all.count / roundCount] }
     }
 
     /// The rows of `matrices`, all of one kind, round by round; what fills no round is left out.
@@ -102,14 +113,14 @@ package struct FetchTuning {
         return (0..<turns.count / width).map { Array(turns[$0 * width..<($0 + 1) * width]) }
     }
 
-    /// The way in which the threads of `pool` are to multiply: the usual one of `kernels`, unless another is clearly faster.
-    package func fastest(_ kernels: Kernels, _ pool: ThreadPool) -> FetchWay {
+    /// The ways in which the threads of `pool` are to multiply: the usual ones of `kernels`, unless others are clearly faster.
+    package func fastest(_ kernels: Kernels, _ pool: ThreadPool) -> FetchWays {
         // Whole groups of codes are read, the last one too.
-        let columns = (rounds.reduce(0) { max($0, $1[0].columns) } + 63) / 64 * 64
+        let columns = (trials.joined().reduce(0) { max($0, $1[0].columns) } + 63) / 64 * 64
         return withTemporaryLines(bytes: columns * 4) { memory in
             let token = memory.initializeMemory(as: Float.self, repeating: 0, count: columns)
-            return fastest(usual: kernels.fetchWay) { turn, way in
-                let kernels = kernels.fetching(way)
+            return fastest(usual: kernels.fetchWays) { turn, way in
+                let kernels = kernels.fetching(FetchWays(way))
                 let start = monotonicNanoseconds()
                 pool.parallel(turn.pieces.count) { index, scratch in
                     let piece = turn.pieces[index]
@@ -123,16 +134,28 @@ package struct FetchTuning {
     }
 
     /// The same where `time` tells the nanoseconds of a turn in some way.
-    package func fastest(usual: FetchWay, _ time: (Turn, FetchWay) -> UInt64) -> FetchWay {
+    package func fastest(usual: FetchWays, _ time: (Turn, FetchWay) -> UInt64) -> FetchWays {
+        var ways = usual
+        for rounds in trials {
+            let format = rounds[0][0].format
+            ways[format] = FetchTuning.fastest(rounds, usual: usual[format], time)
+        }
+        return ways
+    }
+
+    /// The fastest way of the rounds of one trial.
+    private static func fastest(
+        _ rounds: [Round], usual: FetchWay, _ time: (Turn, FetchWay) -> UInt64
+    ) -> FetchWay {
         var costs = FetchWay.allCases.map { _ in [Double]() }
         for (number, round) in rounds.enumerated() {
-            for (turn, way) in zip(round, FetchTuning.order(number)) {
+            for (turn, way) in zip(round, order(number)) {
                 let nanoseconds = time(turn, way)
-                guard nanoseconds <= FetchTuning.longestTurn else { return usual }
+                guard nanoseconds <= longestTurn else { return usual }
                 costs[way.rawValue].append(Double(max(1, nanoseconds)) / Double(turn.bytes))
             }
         }
-        return FetchTuning.choice(of: costs, usual: usual)
+        return choice(of: costs, usual: usual)
     }
 
     /// The ways in the order of a round: in six rounds each comes before each other as often as behind it, at every distance.
@@ -163,11 +186,12 @@ extension Kernels {
         y: UnsafeMutablePointer<Float>
     ) {
         let step = matrix.format == .float8E4M3 ? FetchTuning.codeRows : rows.count
+        let way = fetchWays[matrix.format]
         for start in stride(from: rows.lowerBound, to: rows.upperBound, by: step) {
             var job = vector_product(
                 weights: matrix.base + start * matrix.rowBytes, row_bytes: matrix.rowBytes,
                 rows: min(step, rows.upperBound - start), columns: matrix.columns, scales: nil, block: 1,
-                phase: 0, x: x, y: y, next: nil, ahead: fetchWay.distance, cache: cache(fetchWay))
+                phase: 0, x: x, y: y, next: nil, ahead: way.distance, cache: cache(way))
             vectorProduct(matrix.format, &job)
         }
     }

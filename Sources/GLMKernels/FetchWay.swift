@@ -20,13 +20,34 @@ package enum FetchWay: Int, CaseIterable, Sendable, AtomicRepresentable {
     }
 }
 
+/// How weights that meet one token are asked for, by what they are: streams of codes end where their scales change, others with
+/// their piece.
+package struct FetchWays: Sendable, Equatable {
+    package var codes: FetchWay
+    /// F32 and BF16.
+    package var numbers: FetchWay
+
+    package init(codes: FetchWay, numbers: FetchWay) {
+        self.codes = codes
+        self.numbers = numbers
+    }
+
+    /// All weights in one way.
+    package init(_ way: FetchWay) { self.init(codes: way, numbers: way) }
+
+    package subscript(_ format: WeightView.Format) -> FetchWay {
+        get { format == .float8E4M3 ? codes : numbers }
+        set { if format == .float8E4M3 { codes = newValue } else { numbers = newValue } }
+    }
+}
+
 extension Kernels {
     /// How weights are asked for that meet several tokens, or y as it grows row by row, which the nearest cache is to keep. Where
     /// requests pass the second-level cache, they fill the nearest. Elsewhere they go into every cache, whatever is best for one
     /// token: nothing else was measured there.
-    package var fetchWayOfSeveral: FetchWay {
+    package func fetchWayOfSeveral(_ format: WeightView.Format) -> FetchWay {
         if fetchesOnce { return .secondLevel }
-        return fetchWay == .secondLevel ? .far : fetchWay
+        return fetchWays[format] == .secondLevel ? .far : fetchWays[format]
     }
 
     /// Where requests put lines, as the loops take it.

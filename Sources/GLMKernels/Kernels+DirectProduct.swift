@@ -37,7 +37,7 @@ extension Kernels {
         let rowBytes = w.rowStride * w.format.size
         let streams = block.count <= tileWidth && rowBytes <= shortRow
         // Columns of a wider matrix: what follows a row belongs to somebody else, so whole rows are skipped, one at least.
-        let way = fetchWayOfSeveral
+        let way = fetchWayOfSeveral(w.format)
         let rowsAhead = max(1, way.distance / (w.columns * w.format.size))
         let stream = w.rowStride == w.columns ? way.distance : rowsAhead * rowBytes
         let neighbours = (neighbourDistance / (4 * rowBytes) + 1) * 4 * rowBytes

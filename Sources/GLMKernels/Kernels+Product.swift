@@ -98,11 +98,11 @@ extension Kernels {
         _ w: WeightView, rows: Range<Int>, x: UnsafePointer<Float>, y: UnsafeMutablePointer<Float>,
         _ scratch: Scratch, _ next: UnsafeRawPointer?
     ) {
-        let rowBytes = w.rowStride * w.format.size
+        let rowBytes = w.rowStride * w.format.size, way = fetchWays[w.format]
         var job = vector_product(
             weights: w.base + rows.lowerBound * rowBytes, row_bytes: rowBytes, rows: rows.count,
             columns: w.columns, scales: nil, block: 1, phase: 0, x: x, y: y + rows.lowerBound,
-            next: next, ahead: fetchWay.distance, cache: cache(fetchWay))
+            next: next, ahead: way.distance, cache: cache(way))
         guard let scales = w.scales else { return vectorProduct(w.format, &job) }
         let floats = PackedTokens.floats(tokens: 1, for: w)
         scratch.withFloats(2 * floats) { base in

@@ -104,10 +104,11 @@ extension Kernels {
         yStride: Int, next: UnsafeRawPointer?
     ) {
         for t in 0..<tokens { (y + t * yStride).update(repeating: 0, count: w.columns) }
+        let way = fetchWayOfSeveral(w.format)
         let rows = vector_product(
             weights: w.base, row_bytes: w.rowStride * w.format.size, rows: w.rows, columns: w.columns,
-            scales: nil, block: 1, phase: 0, x: x, y: y, next: next, ahead: fetchWayOfSeveral.distance,
-            cache: cache(fetchWayOfSeveral))
+            scales: nil, block: 1, phase: 0, x: x, y: y, next: next, ahead: way.distance,
+            cache: cache(way))
         var job = transposed_rows(rows: rows, x_stride: xStride, y_stride: yStride)
         guard let scales = w.scales else { return transposedRows(w.format, tokens, &job) }
         for part in scales.stretches(of: 0..<w.rows) {

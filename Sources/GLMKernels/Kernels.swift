@@ -12,7 +12,7 @@ public struct Kernels: Sendable {
     /// best; no result depends on it.
     package private(set) var fetchesOnce: Bool
     /// How weights that meet one token are asked for; no result depends on it.
-    package private(set) var fetchWay: FetchWay
+    package private(set) var fetchWays: FetchWays
     /// Whether factors that are subnormal numbers are to be avoided; no result depends on it.
     private(set) var avoidsSubnormals: Bool
     /// Whether making floats of weights takes the multipliers' time. BF16 weights that meet many tokens are then decoded
@@ -23,7 +23,8 @@ public struct Kernels: Sendable {
     public static func table(_ level: InstructionSet) -> Kernels {
         Kernels(
             level: min(level, .best), fetchesOnce: cpu_prefetches_past_l2() != 0,
-            fetchWay: cpu_asks_ahead_itself() != 0 ? .near : .far,
+            fetchWays: cpu_asks_ahead_itself() != 0
+                ? FetchWays(codes: .secondLevel, numbers: .near) : FetchWays(.far),
             avoidsSubnormals: cpu_slows_at_subnormals() != 0,
             decodesInMultipliers: cpu_decodes_in_multipliers() != 0)
     }
@@ -35,10 +36,10 @@ public struct Kernels: Sendable {
         return kernels
     }
 
-    /// The same, asking in that way for weights that meet one token.
-    package func fetching(_ way: FetchWay) -> Kernels {
+    /// The same, asking in those ways for weights that meet one token.
+    package func fetching(_ ways: FetchWays) -> Kernels {
         var kernels = self
-        kernels.fetchWay = way
+        kernels.fetchWays = ways
         return kernels
     }
 

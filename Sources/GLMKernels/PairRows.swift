@@ -97,7 +97,7 @@ extension Kernels {
         _ w: WeightView, rows: Range<Int>, x: UnsafeRawPointer, y: UnsafeMutablePointer<Float>
     ) -> Bool {
         guard w.hasWholeLines, w.format != .float32 else { return false }
-        let dot = hasBFloat16Products
+        let dot = hasBFloat16Products, way = fetchWays[w.format]
         var start = rows.lowerBound
         while start < rows.upperBound {
             let stretch = w.scales?.rowsWithOneScale(from: start) ?? rows.count
@@ -107,7 +107,7 @@ extension Kernels {
                 weights: w.base + start * w.rowStride * w.format.size, row_bytes: w.rowStride * w.format.size,
                 rows: end - start, columns: w.columns, scales: nil, block: 1, phase: 0,
                 x: x.assumingMemoryBound(to: Float.self), y: y + start,
-                next: nil, ahead: fetchWay.distance, cache: cache(fetchWay))
+                next: nil, ahead: way.distance, cache: cache(way))
             w.scales?.fill(&job, row: start, column: 0)
             runPairRows(w.format, &job, dot: dot)
             start = end

@@ -32,7 +32,7 @@ extension Kernels {
     @inline(never)
     package func read(_ lines: UnsafeRawPointer, bytes: Int, _ way: FetchWay?) -> Int32 {
         precondition(bytes % 256 == 0, "\(bytes) bytes")
-        let ahead = way?.distance ?? 0, cache = cache(way ?? fetchWay)
+        let ahead = way?.distance ?? 0, cache = cache(way ?? .far)
         var sum: Int32 = 0
         switch vectors {
         case .avx512: read_lines_avx512(lines, bytes / 64, ahead, cache, &sum)

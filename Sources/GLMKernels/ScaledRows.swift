@@ -79,7 +79,7 @@ extension Kernels {
                 rows: vector_product(
                     weights: w.base + start * w.rowStride, row_bytes: w.rowStride, rows: end - start,
                     columns: w.columns, scales: nil, block: 1, phase: 0, x: token.codes, y: y + start,
-                    next: nil, ahead: fetchWay.distance, cache: cache(fetchWay)),
+                    next: nil, ahead: fetchWays.codes.distance, cache: cache(fetchWays.codes)),
                 token_scales: token.scales)
             scales.fill(&job.rows, row: start, column: 0)
             runScaledRows(&job)

@@ -46,14 +46,14 @@ extension LanguageModel {
         return models[0]
     }
 
-    /// Lets all devices ask for weights in the way that is best here.
+    /// Lets all devices ask for weights in the ways that are best here.
     private static func tune(_ models: [LanguageModel], _ checkpoint: Checkpoint, _ pool: ThreadPool) {
         let kernels = models[0].compute.kernels
         // Rows of the embedding are copied, never multiplied.
         let matrices = checkpoint.matrices(besides: ["model.embed_tokens.weight"])
         guard let tuning = FetchTuning(matrices, for: kernels) else { return }
-        let way = tuning.fastest(kernels, pool)
-        for model in models { model.compute.fetch(way) }
+        let ways = tuning.fastest(kernels, pool)
+        for model in models { model.compute.fetch(ways) }
     }
 }
 

@@ -150,11 +150,16 @@ struct BenchCommand: ParsableCommand {
         bar.clear()
         model.followOthers()
         if profiling.isWanted {
-            let way = model.compute.kernels.fetchWay
-            let cache = way == .secondLevel ? ", into the second-level cache" : ""
-            Console.note("for one token weights are asked for \(way.distance) bytes ahead\(cache)\n")
+            let ways = model.compute.kernels.fetchWays
+            let (codes, numbers) = (BenchCommand.name(of: ways.codes), BenchCommand.name(of: ways.numbers))
+            let others = codes == numbers ? "" : ", FP8 \(codes)"
+            Console.note("for one token weights are asked for \(numbers)\(others)\n")
         }
         return BenchmarkRunner(model: model, profile: profile, probe: probe, chunk: chunk)
+    }
+
+    private static func name(of way: FetchWay) -> String {
+        "\(way.distance) bytes ahead" + (way == .secondLevel ? " into the second-level cache" : "")
     }
 
     /// The forward passes of a test under the test's name.

@@ -41,57 +41,80 @@ func aSampleOfAllWeightsIsTried(level: InstructionSet, format: WeightView.Format
     }
     #expect(FetchTuning(matrices(format, bytes, count: 53), for: kernels) == nil)
     #expect(FetchTuning([], for: kernels) == nil)
-    // Of each kind half: none has enough alone, and together they have.
-    let other: WeightView.Format = format == .float32 ? .bfloat16 : .float32
+}
+
+/// Of each kind half: none has enough alone, and together they have, but codes and other weights, which are tried by themselves.
+@Test(arguments: [(WeightView.Format.float32, WeightView.Format.bfloat16), (.float8E4M3, .bfloat16)])
+func kindsThatAreAskedForAlikeAreTriedTogether(format: WeightView.Format, other: WeightView.Format) throws {
+    let bytes = try GuardedBytes(count: 1051 * 4000)
+    let kernels = Kernels.table(.baseline)
     let both = matrices(format, bytes, count: 27) + matrices(other, bytes, count: 27)
-    #expect(FetchTuning(both, for: kernels) != nil)
+    #expect((FetchTuning(both, for: kernels) != nil) == (format == .float32))
     // Turns of two kinds are no round.
     let odd = matrices(format, bytes, count: 28) + matrices(other, bytes, count: 26)
     #expect(FetchTuning(odd, for: kernels) == nil)
 }
 
-/// Weights of two speeds, of which no way makes more: the usual one stays. What makes a tenth, in either order of the
-/// turns and in either format, is found; what drifts is not taken for it, and a turn that waits for a disk ends the trial.
+/// What is too little of to be tried keeps its usual way.
+@Test(arguments: [WeightView.Format.bfloat16, .float8E4M3])
+func whatIsNotTriedStaysUsual(format: WeightView.Format) throws {
+    let bytes = try GuardedBytes(count: 1051 * 4000)
+    let other: WeightView.Format = format == .bfloat16 ? .float8E4M3 : .bfloat16
+    let tuning = try #require(
+        FetchTuning(
+            matrices(format, bytes, count: 54) + matrices(other, bytes, count: 53), for: .table(.baseline)))
+    let found = tuning.fastest(usual: FetchWays(.near)) { turn, way in way == .far ? 900 : 1000 }
+    #expect(found[format] == .far && found[other] == .near)
+}
+
+/// Weights of two speeds, of which no way makes more: the usual ones stay. What makes a tenth, in either order of the
+/// turns, is found for the format in which it does; what drifts is not taken for it, and a turn that waits for a disk ends the trial
+/// of its format.
 @Test(arguments: FetchWay.allCases)
 func onlyTheWayCounts(usual: FetchWay) throws {
     let bytes = try GuardedBytes(count: 1051 * 4000)
-    let both = matrices(.bfloat16, bytes, count: 28) + matrices(.float8E4M3, bytes, count: 28)
+    let both = matrices(.bfloat16, bytes, count: 56) + matrices(.float8E4M3, bytes, count: 56)
     let tuning = try #require(FetchTuning(both, for: .table(.baseline)))
     var formats: Set<Int> = []
     func nanoseconds(_ turn: FetchTuning.Turn) -> Double {
         formats.insert(turn.format.size)
         return Double(turn.bytes) * (turn.format == .bfloat16 ? 0.02 : 0.03)
     }
-    #expect(tuning.fastest(usual: usual) { turn, _ in UInt64(nanoseconds(turn)) } == usual)
+    let usualWays = FetchWays(usual)
+    #expect(tuning.fastest(usual: usualWays) { turn, _ in UInt64(nanoseconds(turn)) } == usualWays)
     #expect(formats == [1, 2])
-    for better in FetchWay.allCases {
-        let found = tuning.fastest(usual: usual) { turn, way in
-            UInt64(nanoseconds(turn) * (way == better ? 0.9 : 1))
+    for (codes, numbers) in FetchWay.allCases.flatMap({ codes in FetchWay.allCases.map { (codes, $0) } }) {
+        let better = FetchWays(codes: codes, numbers: numbers)
+        let found = tuning.fastest(usual: usualWays) { turn, way in
+            UInt64(nanoseconds(turn) * (way == better[turn.format] ? 0.9 : 1))
         }
         #expect(found == better)
     }
     var drift = 1.0
-    let drifted = tuning.fastest(usual: usual) { turn, _ in
+    let drifted = tuning.fastest(usual: usualWays) { turn, _ in
         drift *= 1.05
         return UInt64(nanoseconds(turn) * drift)
     }
-    #expect(drifted == usual)
+    #expect(drifted == usualWays)
     var turns = 0
-    let waited = tuning.fastest(usual: usual) { turn, way in
+    let waited = tuning.fastest(usual: usualWays) { turn, way in
         turns += 1
         return turns == 20 ? 30_000_000 : UInt64(nanoseconds(turn) * (way == usual ? 1 : 0.5))
     }
-    #expect(waited == usual)
-    #expect(turns == 20)
+    // Codes come first; the others were tried to the end.
+    #expect(waited.codes == usual && waited.numbers != usual)
+    #expect(turns == 20 + 18 * 3)
 }
 
 /// What a machine was told is what its loops do, whoever asks it for them.
 @Test func aMachineAsksInTheWayItWasTold() {
     let compute = Compute(kernels: .table(.best), pool: ThreadPool(threads: 1))
-    #expect(compute.kernels.fetchWay == Kernels.table(.best).fetchWay)
-    for way in FetchWay.allCases {
-        compute.fetch(way)
-        #expect(compute.kernels.fetchWay == way)
+    #expect(compute.kernels.fetchWays == Kernels.table(.best).fetchWays)
+    for (codes, numbers) in FetchWay.allCases.flatMap({ codes in FetchWay.allCases.map { (codes, $0) } }) {
+        let ways = FetchWays(codes: codes, numbers: numbers)
+        compute.fetch(ways)
+        #expect(compute.kernels.fetchWays == ways)
+        #expect(ways[.float8E4M3] == codes && ways[.bfloat16] == numbers && ways[.float32] == numbers)
         #expect(compute.kernels.fetchesOnce == Kernels.table(.best).fetchesOnce)
     }
 }
@@ -99,14 +122,19 @@ func onlyTheWayCounts(usual: FetchWay) throws {
 /// Several tokens keep the nearest cache: where requests pass the second level, and so fill the nearest, they go into the second
 /// whatever one token does; elsewhere into every cache.
 @Test func requestsForSeveralTokensLeaveThemTheNearestCache() {
-    for way in FetchWay.allCases {
-        let zen = Kernels.table(.best).fetching(once: true).fetching(way)
-        #expect(zen.fetchWayOfSeveral == .secondLevel)
-        #expect(zen.cache(zen.fetchWayOfSeveral) == 2)
+    for (way, format) in FetchWay.allCases.flatMap({ way in
+        WeightView.Format.allCases.map { (way, $0) }
+    }) {
+        // The way of other weights is none of theirs.
+        var ways = FetchWays(way == .near ? .far : .near)
+        ways[format] = way
+        let zen = Kernels.table(.best).fetching(once: true).fetching(ways)
+        #expect(zen.fetchWayOfSeveral(format) == .secondLevel)
+        #expect(zen.cache(zen.fetchWayOfSeveral(format)) == 2)
         #expect(zen.cache(way) == (way == .secondLevel ? 2 : 1))
-        let other = Kernels.table(.best).fetching(once: false).fetching(way)
-        #expect(other.cache(other.fetchWayOfSeveral) == 0)
-        #expect(other.fetchWayOfSeveral == (way == .near ? .near : .far))
+        let other = Kernels.table(.best).fetching(once: false).fetching(ways)
+        #expect(other.cache(other.fetchWayOfSeveral(format)) == 0)
+        #expect(other.fetchWayOfSeveral(format) == (way == .near ? .near : .far))
         #expect(other.cache(way) == (way == .secondLevel ? 2 : 0))
     }
 }

@@ -253,9 +253,9 @@ func hintsChangeNothing(level: InstructionSet, format: WeightView.Format) throws
                     yStride: rows)
             }
             for (once, way) in [true, false].flatMap({ once in FetchWay.allCases.map { (once, $0) } }) {
-                let kernels = Kernels.table(level).fetching(once: once).fetching(way)
+                let kernels = Kernels.table(level).fetching(once: once).fetching(FetchWays(way))
                 // The choice is not the machine's.
-                #expect(kernels.fetchesOnce == once && kernels.fetchWay == way)
+                #expect(kernels.fetchesOnce == once && kernels.fetchWays == FetchWays(way))
                 let made = try results(tokens * rows) {
                     kernels.product(
                         w.view, rows: 0..<rows, x: x.floats, tokens: tokens, xStride: columns, y: $0,
