@@ -20,13 +20,17 @@ package enum FetchWay: Int, CaseIterable, Sendable, AtomicRepresentable {
     }
 }
 
-/// How weights that meet one token are asked for, by what they are: streams of codes end where their scales change, others with
+/// How weights that meet one token are asked for, by their format: streams of FP8 codes end where their scales change, others with
 /// their piece.
 package struct FetchWays: Sendable, Equatable {
+    /// FP8.
     package var codes: FetchWay
-    /// F32 and BF16.
+    /// F32 and BF16, which are numbers as they stand.
     package var numbers: FetchWay
 
+    /// - Parameters:
+    ///   - codes: for FP8.
+    ///   - numbers: for F32 and BF16.
     package init(codes: FetchWay, numbers: FetchWay) {
         self.codes = codes
         self.numbers = numbers
@@ -35,6 +39,7 @@ package struct FetchWays: Sendable, Equatable {
     /// All weights in one way.
     package init(_ way: FetchWay) { self.init(codes: way, numbers: way) }
 
+    /// The way of weights of `format`; setting it sets that of all formats that share it.
     package subscript(_ format: WeightView.Format) -> FetchWay {
         get { format == .float8E4M3 ? codes : numbers }
         set { if format == .float8E4M3 { codes = newValue } else { numbers = newValue } }

@@ -6,9 +6,9 @@ import GLMWeights
 extension LanguageModel {
     /// Loads a folder in the released layout: `config.json` and safetensors.
     ///
-    /// Weights stay in the mapped files. Unless `options.lazy`, every page is read once, which brings it into
+    /// Weights stay in the mapped files, but F16 and the narrow shares of several devices, which are copied. Unless `options.lazy`, every page is read once, which brings it into
     /// memory and finds codes that are not numbers, and how weights are best asked for is tried on a sample of them
-    /// (``FetchTuning``; not by processes of a group).
+    /// (``FetchTuning``; not by processes of a group); with it narrow shares stay where they are.
     /// - Throws: `InputError` for anything missing, malformed, unsupported, or left over; for a layout of devices
     ///   that does not divide the model.
     package static func load(
@@ -32,14 +32,18 @@ extension LanguageModel {
                     configuration: configuration, checkpoint: checkpoint, options: options,
                     compute: options.compute(of: device), device: device))
         }
+        let copied = models.reduce(into: Set()) { $0.formUnion($1.copiedTensors) }
+        checkpoint.release(copied)
         // One device looks for all.
         if !options.lazy, devices[0].rank == 0 {
             let total = checkpoint.byteCount
             let pool = models.count > 1 ? ThreadPool(threads: options.threads) : models[0].compute.pool
-            try checkpoint.scan(pool: pool) { done in
+            try checkpoint.scan(pool: pool, copied: copied) { done in
                 progress?(LoadProgress(completedBytes: done, totalBytes: total))
             }
-            if case .threads = options.devices.transport { tune(models, checkpoint, pool) }
+            // Neighbours in a huge page bring each other in.
+            checkpoint.release(copied)
+            if case .threads = options.devices.transport { tune(models, checkpoint, copied, pool) }
         }
         if case .process = options.devices.transport { devices[0].meet(at: CollectiveSite(.loaded)) }
         for model in models.dropFirst() { startThread { model.follow() } }
@@ -47,10 +51,12 @@ extension LanguageModel {
     }
 
     /// Lets all devices ask for weights in the ways that are best here.
-    private static func tune(_ models: [LanguageModel], _ checkpoint: Checkpoint, _ pool: ThreadPool) {
+    private static func tune(
+        _ models: [LanguageModel], _ checkpoint: Checkpoint, _ copied: Set<Int>, _ pool: ThreadPool
+    ) {
         let kernels = models[0].compute.kernels
         // Rows of the embedding are copied, never multiplied.
-        let matrices = checkpoint.matrices(besides: ["model.embed_tokens.weight"])
+        let matrices = checkpoint.matrices(besides: ["model.embed_tokens.weight"], copied: copied)
         guard let tuning = FetchTuning(matrices, for: kernels) else { return }
         let ways = tuning.fastest(kernels, pool)
         for model in models { model.compute.fetch(ways) }

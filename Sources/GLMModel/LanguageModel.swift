@@ -18,6 +18,9 @@ package final class LanguageModel: Sendable {
     /// Where a page of a trunk cache keeps what.
     package let cacheLayout: CacheLayout
 
+    /// Places of the checkpoint's tensors of which this device has copies instead of views.
+    package let copiedTensors: Set<Int>
+
     /// This model's place among the devices that share it.
     package let device: Device
     /// The other devices, when this is the first of several.
@@ -48,6 +51,7 @@ package final class LanguageModel: Sendable {
                 configuration: configuration, options: numerics, compute: compute, device: device)
             : nil
         try weights.finish()
+        copiedTensors = weights.copied
         self.configuration = configuration
         self.compute = compute
         self.device = device

@@ -2,11 +2,10 @@ package import GLMFiles
 package import GLMKernels
 
 extension Checkpoint {
-    /// The larger matrices that are read where they are stored, in the order of their places, but those called `others`; codes without
-    /// their scales. They live as long as the checkpoint.
-    package func matrices(besides others: Set<ByteString>) -> [FetchTuning.Matrix] {
-        let copied = copiedPlaces
-        return tensors.enumerated().compactMap { place, tensor in
+    /// The larger matrices that are read where they are stored, in the order of their places, but those called `others` and those at the places
+    /// `copied`; codes without their scales. They live as long as the checkpoint.
+    package func matrices(besides others: Set<ByteString>, copied: Set<Int> = []) -> [FetchTuning.Matrix] {
+        tensors.enumerated().compactMap { place, tensor in
             let format: WeightView.Format? =
                 switch tensor.type {
                 case .float32: .float32

@@ -1,7 +1,6 @@
 // All tensors of a model's directory, by name. Knows no model.
 
 package import GLMFiles
-import Synchronization
 
 /// The tensors of a directory in the released Hugging Face layout.
 ///
@@ -16,8 +15,6 @@ package final class Checkpoint: Sendable {
     /// File after file, in the order of their places.
     package let tensors: [StoredTensor]
     private let places: [ByteString: Int]
-    /// Places of tensors whose bytes were copied, and are not read where they lie.
-    private let copied = Mutex<Set<Int>>([])
 
     private init(directory: String, files: [SafetensorsFile]) throws(InputError) {
         self.directory = directory
@@ -68,15 +65,6 @@ package final class Checkpoint: Sendable {
 
     /// The place of `name` in `tensors`.
     func place(of name: ByteString) -> Int? { places[name] }
-
-    /// The bytes of the tensor at `place` were copied: its pages go back to the system, now and after every scan.
-    func markCopied(_ place: Int) {
-        copied.withLock { _ = $0.insert(place) }
-        unsafe PageRange(of: tensors[place].bytes).release()
-    }
-
-    /// Places of the tensors that were copied.
-    var copiedPlaces: Set<Int> { copied.withLock { $0 } }
 
     private static func open(_ names: [String], in directory: String) throws(InputError) -> [SafetensorsFile]
     {

@@ -9,7 +9,7 @@
 /// The pages of a mapping that hold a piece of it.
 @safe
 struct PageRange {
-    private static let pageSize = 4096
+    private static let pageSize = Int(sysconf(Int32(_SC_PAGESIZE)))
     private let bytes: UnsafeRawBufferPointer
 
     init(of bytes: UnsafeRawBufferPointer) {
@@ -25,6 +25,14 @@ struct PageRange {
             // Maps the pages in one call, where the kernel can (Linux 5.14, MADV_POPULATE_READ); reading faults otherwise.
             if unsafe madvise(start, bytes.count + slack, 22) == 0 { return }
         #endif
+        _ = unsafe madvise(start, bytes.count + slack, MADV_WILLNEED)
+    }
+
+    /// Lets the system read what is not in memory yet, and goes on; only advice.
+    func readAhead() {
+        guard let base = unsafe bytes.baseAddress else { return }
+        let slack = Int(bitPattern: base) % Self.pageSize
+        let start = unsafe UnsafeMutableRawPointer(mutating: base - slack)
         _ = unsafe madvise(start, bytes.count + slack, MADV_WILLNEED)
     }
 

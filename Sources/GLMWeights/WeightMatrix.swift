@@ -68,7 +68,8 @@ public struct WeightMatrix: @unchecked Sendable {
         memory = WeightMemory(owned: storage)
         storedType = .float8E4M3
         unsafe view = WeightView(
-            format: .float8E4M3, base: UnsafeRawPointer(storage.base + multipliers.values.count), rows: rows,
+            format: .float8E4M3, base: UnsafeRawPointer(storage.base + multipliers.values.count * 4),
+            rows: rows,
             columns: columns,
             scales: BlockScales(
                 base: UnsafeRawPointer(storage.base), stride: grid[1], blockRows: blockRows,
@@ -104,8 +105,8 @@ public struct WeightMatrix: @unchecked Sendable {
 
     /// Bytes of a row below which a share of the columns is worth a copy: two lines of a cache.
     ///
-    /// Such a row is less than a line or two, and most of those belong to neighbours too: reading them in place takes two to three
-    /// times as long.
+    /// Where they lie most of the lines that such rows touch belong to neighbours too: reading them in place takes two to three times
+    /// as long.
     private static let narrowRow = 128
 
     /// Whether this part of `whole` has a few bytes of each row.

@@ -14,26 +14,28 @@ extension Checkpoint {
     /// Reads every byte of every tensor once, so that the pages are in memory, and refuses NaN among FP8 codes.
     ///
     /// Memory speed when the file is in the page cache, else the speed of the disk.
+    /// - Parameter copied: places of tensors that nobody will read again: only their codes are looked at, and their pages let go.
     /// - Parameter progress: called with the bytes done so far, from one thread at a time, never with fewer than before.
     /// - Throws: `badInput` naming tensor, row and column of the first NaN code, in the order of `tensors`.
     package func scan(
-        pool: ThreadPool, progress: (@Sendable (_ done: Int) -> Void)? = nil
+        pool: ThreadPool, copied: Set<Int> = [], progress: (@Sendable (_ done: Int) -> Void)? = nil
     ) throws(InputError) {
         let pieces = scanPieces()
-        let copied = copiedPlaces
         let done = Mutex(0)
         // The least piece with a NaN, and its place in the tensor.
         let firstBad = Mutex<(piece: Int, offset: Int)?>(nil)
         pool.parallel(pieces.count) { number in
             let piece = pieces[number]
             if let bad = firstBad.withLock({ $0 }), bad.piece < number { return }
-            let tensor = tensors[piece.tensor]
-            if let offset = tensor.prefault(piece.range) {
+            let tensor = tensors[piece.tensor], isCopied = copied.contains(piece.tensor)
+            if isCopied && tensor.type != .float8E4M3 {
+                // Read already, and no number of these types is refused.
+            } else if let offset = tensor.prefault(piece.range) {
                 firstBad.withLock { first in
                     if number < first?.piece ?? .max { first = (number, offset) }
                 }
             }
-            if copied.contains(piece.tensor) { tensor.release(piece.range) }
+            if isCopied { tensor.release(piece.range) }
             guard let progress else { return }
             done.withLock {
                 $0 += piece.range.count
@@ -43,6 +45,11 @@ extension Checkpoint {
         if let bad = firstBad.withLock({ $0 }) {
             throw tensors[pieces[bad.piece].tensor].nanRefusal(at: bad.offset)
         }
+    }
+
+    /// Lets go of the pages of tensors that were copied; whoever reads there after all reads the file again.
+    package func release(_ copied: Set<Int>) {
+        for place in copied { unsafe PageRange(of: tensors[place].bytes).release() }
     }
 
     private func scanPieces() -> [(tensor: Int, range: Range<Int>)] {

@@ -65,25 +65,28 @@ package struct WeightScope: Sendable {
     package func matrix(_ name: String, rows: Int, columns: Int) throws(InputError) -> WeightMatrix {
         let whole = try wholeMatrix(name, rows: rows, columns: columns)
         guard let part else { return whole }
-        return try share(part(fullName(name), rows, columns), of: whole, name)
+        let wanted = part(fullName(name), rows, columns)
+        // Behind what is missing lies nothing that could be copied.
+        guard let place = checkpoint.place(of: ByteString(fullName(name))) else { return whole.part(wanted) }
+        return try share(wanted, of: whole, place)
     }
 
-    /// A part of a matrix, copied where that is wanted and of use.
-    private func share(_ part: MatrixPart, of whole: WeightMatrix, _ name: String) throws(InputError)
-        -> WeightMatrix
-    {
+    /// A part of the matrix at `place`, copied where that is wanted and of use.
+    private func share(
+        _ part: MatrixPart, of whole: WeightMatrix, _ place: Int
+    ) throws(InputError) -> WeightMatrix {
         let share = whole.part(part)
-        guard share.keepsTooMuch(of: whole) || copiesShares && share.isNarrowPart(of: whole) else {
-            return share
-        }
+        let keepsTooMuch = share.keepsTooMuch(of: whole)
+        guard keepsTooMuch || copiesShares && share.isNarrowPart(of: whole) else { return share }
+        let tensor = checkpoint.tensors[place]
+        if !keepsTooMuch { unsafe PageRange(of: tensor.bytes).readAhead() }
         guard let copy = share.copied() else {
             throw InputError(
-                .inputOutput, file: checkpoint.directory, subject: "tensor \(fullName(name))",
+                .inputOutput, file: tensor.file, subject: "tensor \(tensor.name)",
                 found: "no memory to copy a device's \(share.rows) × \(share.columns) elements",
-                remedy: whole.ownedBytes > 0
-                    ? "store the weights as BF16" : "load lazily, which does not copy them")
+                remedy: keepsTooMuch ? "store the weights as BF16" : "load lazily, which does not copy them")
         }
-        if let place = checkpoint.place(of: ByteString(fullName(name))) { checkpoint.markCopied(place) }
+        record.copy(place)
         return copy
     }
 
@@ -147,6 +150,9 @@ package struct WeightScope: Sendable {
         guard record.unread().isEmpty, record.missing().isEmpty else { throw disagreement() }
     }
 
+    /// Places of the checkpoint's tensors of which all that was asked for was copied.
+    package var copied: Set<Int> { record.copied() }
+
     private func fullName(_ name: String) -> String {
         prefix.isEmpty ? name : "\(prefix).\(name)"
     }
@@ -184,6 +190,7 @@ package struct WeightScope: Sendable {
 private final class ReadRecord: Sendable {
     private let marks: Mutex<[Bool]>
     private let misses = Mutex<[ByteString]>([])
+    private let copies = Mutex<Set<Int>>([])
 
     init(count: Int) {
         marks = Mutex([Bool](repeating: false, count: count))
@@ -199,6 +206,14 @@ private final class ReadRecord: Sendable {
             $0.append(name)
             return $0.count
         }
+    }
+
+    func copy(_ place: Int) {
+        copies.withLock { _ = $0.insert(place) }
+    }
+
+    func copied() -> Set<Int> {
+        copies.withLock { $0 }
     }
 
     func unread() -> [Int] {

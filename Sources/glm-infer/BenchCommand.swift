@@ -152,7 +152,7 @@ struct BenchCommand: ParsableCommand {
         if profiling.isWanted {
             let ways = model.compute.kernels.fetchWays
             let (codes, numbers) = (BenchCommand.name(of: ways.codes), BenchCommand.name(of: ways.numbers))
-            let others = codes == numbers ? "" : ", FP8 \(codes)"
+            let others = codes == numbers || model.configuration.weightBlock == nil ? "" : ", FP8 \(codes)"
             Console.note("for one token weights are asked for \(numbers)\(others)\n")
         }
         return BenchmarkRunner(model: model, profile: profile, probe: probe, chunk: chunk)

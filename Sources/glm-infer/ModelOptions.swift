@@ -43,7 +43,10 @@ struct ModelOptions: ParsableArguments {
 
     @Flag(
         name: .long,
-        help: "Do not read all weights before the first token, looking for FP8 codes that are not numbers.")
+        help: """
+            Do not read all weights before the first token, looking for FP8 codes that are not numbers, and copy none \
+            of the narrow shares of several devices, which are slow to read where they lie.
+            """)
     var lazy = false
 
     @OptionGroup var devices: DeviceArguments

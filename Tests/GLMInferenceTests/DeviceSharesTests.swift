@@ -67,7 +67,7 @@ import Testing
         #expect(kinds == Set(Self.owners.keys))
     }
 
-    /// A share points into the mapped file, so eight devices need no more memory for weights than one.
+    /// Where no shares are copied, each points into the mapped file.
     @Test(arguments: ["fresh-eight/bf16", "eight-edges/fp8"])
     func sharesAreViewsOfTheFile(folder: String) throws {
         let directory = "\(GoldenVerifierTests.root)/\(folder)"

@@ -99,6 +99,8 @@ import Testing
             var options = Self.options(ParallelLayout(tensor: devices))
             options.lazy = lazy
             let model = try LanguageModel.load(directory: "\(Self.root)/\(folder)", options: options)
+            // Both ways were taken.
+            #expect(model.copiedTensors.isEmpty == lazy)
             var caches = [model.makeCache()]
             let first = model.forward([SequenceStep(tokens: prompt, logitRows: 29)], caches: &caches).logits
             return [first, model.forward([SequenceStep(tokens: [3], logitRows: 1)], caches: &caches).logits]

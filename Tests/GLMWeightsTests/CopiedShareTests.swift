@@ -38,9 +38,29 @@ struct CopiedShareTests {
         // Negative control: another column is noticed.
         let other = try scope(weights, 6..<6 + columns).matrix("w", rows: 3, columns: 200)
         #expect(values(other) != values(share))
-        // All columns of a row are never a copy, however few they are.
-        let whole = try scope(weights, 0..<200).matrix("w", rows: 3, columns: 200)
-        #expect(whole.ownedBytes == 0)
+    }
+
+    /// All columns of a row are never a copy, however few they are.
+    @Test func wholeRowsStayWhereTheyAre() throws {
+        let directory = try TemporaryDirectory()
+        let weights = try checkpoint(
+            [("w", .bfloat16, [3, 20], [UInt8](repeating: 7, count: 120))], in: directory)
+        let top = scope(weights, 0..<20)
+        #expect(try top.matrix("w", rows: 3, columns: 20).ownedBytes == 0 && top.copied.isEmpty)
+        let narrow = scope(weights, 0..<19)
+        #expect(try narrow.matrix("w", rows: 3, columns: 20).ownedBytes == 3 * 19 * 2 && narrow.copied == [0])
+    }
+
+    /// Of a tensor that is missing nothing is copied: there is nothing, and it is told with all others.
+    @Test func whatIsMissingIsNotCopied() throws {
+        let directory = try TemporaryDirectory()
+        let weights = try checkpoint([("v", .float32, [1], floatBytes([1]))], in: directory)
+        let top = scope(weights, 0..<8)
+        _ = try top.vector("v", count: 1)
+        // Copying so much from nothing would trap.
+        let missing = try top.matrix("w", rows: 1 << 30, columns: 4096)
+        #expect(missing.rows == 1 << 30 && missing.columns == 8 && top.copied.isEmpty)
+        expectRefused(containing: "1 missing: w") { try top.finish() }
     }
 
     /// Blocks are counted from the whole tensor's origin, also where a share begins inside one; the file may go.
@@ -78,23 +98,48 @@ struct CopiedShareTests {
 
     #if os(Linux)
         /// What was copied leaves the mapping, and a scan of all weights does not bring it back.
-        @Test func pagesOfACopiedTensorAreGivenBack() throws {
+        @Test(arguments: [ElementType.bfloat16, .float8E4M3])
+        func pagesOfACopiedTensorAreGivenBack(type: ElementType) throws {
             let directory = try TemporaryDirectory()
-            let size = 4 << 20
-            let bytes = [UInt8](repeating: 1, count: size)
-            func mapped(copiesShares: Bool) throws -> Int {
-                let weights = try checkpoint(
-                    [("a", .bfloat16, [2048, 1024], bytes), ("b", .bfloat16, [2048, 1024], bytes)],
-                    in: directory)
-                _ = try scope(weights, 0..<32, copiesShares: copiesShares).matrix(
-                    "a", rows: 2048, columns: 1024)
-                try weights.scan(pool: ThreadPool(threads: 1))
-                return try withExtendedLifetime(weights) {
+            let size = 8 << 20
+            let bytes = [UInt8](repeating: 1, count: size), shape = [2048, 4096 / type.size]
+            // Pages come in with their neighbours: tensors between them keep the two apart.
+            let between = [UInt8](repeating: 1, count: 4 << 20)
+            let weights = try checkpoint(
+                [
+                    ("a", type, shape, bytes), ("a.b", .uint8, [between.count], between),
+                    ("b", type, shape, bytes),
+                    ("b_scale_inv", .float32, [1, 1], floatBytes([1])),
+                    ("a_scale_inv", .float32, [1, 1], floatBytes([1])),
+                ], in: directory)
+            func resident() throws -> Int {
+                try withExtendedLifetime(weights) {
                     try residentBytes(of: directory.file("model.safetensors"))
                 }
             }
-            #expect(try mapped(copiesShares: false) > 2 * size - (1 << 20))
-            #expect(try mapped(copiesShares: true) < size + (1 << 20))
+            let block = BlockShape(rows: 4096, columns: 4096)
+            let top = scope(weights, 0..<32, block: block)
+            _ = try top.matrix("a", rows: shape[0], columns: shape[1])
+            #expect(try resident() > size - (1 << 20))
+            weights.release(top.copied)
+            #expect(try resident() < size / 2)
+            try weights.scan(pool: ThreadPool(threads: 1), copied: top.copied)
+            #expect(try resident() < size + between.count + size / 2)
+            // Negative controls: a scan that is told of no copies, and a share that is none.
+            try weights.scan(pool: ThreadPool(threads: 1))
+            #expect(try resident() > 2 * size)
+            let other = scope(weights, 0..<32, block: block, copiesShares: false)
+            _ = try other.matrix("a", rows: shape[0], columns: shape[1])
+            #expect(try resident() > 2 * size)
+        }
+
+        /// Codes that are not numbers are found in a tensor that was copied, too.
+        @Test func aScanLooksAtCopiedCodes() throws {
+            let directory = try TemporaryDirectory()
+            let weights = try checkpoint([("w", .float8E4M3, [1, 4], [1, 2, 0x7f, 3])], in: directory)
+            expectRefused(containing: "tensor w: a NaN code at row 0, column 2") {
+                try weights.scan(pool: ThreadPool(threads: 1), copied: [0])
+            }
         }
 
         /// Bytes of a file that are mapped into this process and present.
