@@ -45,7 +45,7 @@ extension GLM {
     /// Loads a folder in the released layout: `config.json`, `tokenizer.json`, safetensors, and `generation_config.json` if
     /// there is one.
     ///
-    /// The work is done on a thread of its own; weights stay in the mapped files, but F16, which is widened.
+    /// The work is done on a thread of its own; weights stay in the mapped files, except F16, which is widened.
     ///
     /// - Parameters:
     ///   - scheduling: how prompts are cut and how many answers run at the same time; changes no result.

@@ -6,9 +6,9 @@ import GLMWeights
 extension LanguageModel {
     /// Loads a folder in the released layout: `config.json` and safetensors.
     ///
-    /// Weights stay in the mapped files, but F16 and the narrow shares of several devices, which are copied. Unless `options.lazy`, every page is read once, which brings it into
+    /// Weights stay in the mapped files, except F16 and the narrow shares of several devices, which are copied. Unless `options.lazy`, every page is read once, which brings it into
     /// memory and finds codes that are not numbers, and how weights are best asked for is tried on a sample of them
-    /// (``FetchTuning``; not by processes of a group); with it narrow shares stay where they are.
+    /// (``FetchTuning``; not by processes of a group); with `lazy` narrow shares stay where they are.
     /// - Throws: `InputError` for anything missing, malformed, unsupported, or left over; for a layout of devices
     ///   that does not divide the model.
     package static func load(
@@ -41,9 +41,9 @@ extension LanguageModel {
             try checkpoint.scan(pool: pool, copied: copied) { done in
                 progress?(LoadProgress(completedBytes: done, totalBytes: total))
             }
-            // Neighbours in a huge page bring each other in.
-            checkpoint.release(copied)
             if case .threads = options.devices.transport { tune(models, checkpoint, copied, pool) }
+            // Neighbours in a huge page brought each other in. Behind the trial, which is not to wait for pages.
+            checkpoint.release(copied)
         }
         if case .process = options.devices.transport { devices[0].meet(at: CollectiveSite(.loaded)) }
         for model in models.dropFirst() { startThread { model.follow() } }

@@ -10,7 +10,8 @@ public struct LoadOptions: Sendable {
     public var contextSize: Int?
     /// ε of the latent norms: 1e-6 as in transformers; SGLang uses `rms_norm_eps`.
     public var latentNormEpsilon: Float
-    /// Skips the pass that reads every page and looks for FP8 codes that are not numbers, and copies no shares of several devices.
+    /// Skips the pass that reads every page and looks for FP8 codes that are not numbers, and all else that would read weights beforehand:
+    /// the copies of narrow shares of several devices, and the trial of how weights are best asked for.
     public var lazy: Bool
     /// What multiplies weights by tokens.
     public var gemm: GEMMBackend

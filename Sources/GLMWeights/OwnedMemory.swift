@@ -17,7 +17,7 @@ final class OwnedMemory: @unchecked Sendable {
     let base: UnsafeMutableRawPointer
 
     init(widening tensor: StoredTensor) throws(InputError) {
-        guard let memory = unsafe malloc(max(1, tensor.count) * 4) else {
+        guard let memory = unsafe OwnedMemory.allocate(tensor.count * 4) else {
             throw InputError(
                 .inputOutput, file: tensor.file, subject: "tensor \(tensor.name)",
                 found: "no memory for \(tensor.count) values widened from F16",
@@ -30,28 +30,35 @@ final class OwnedMemory: @unchecked Sendable {
 
     /// Scales first, the bytes of the codes behind them.
     init(codes: [UInt8], scales: [Float]) {
-        unsafe base = .allocate(byteCount: scales.count * 4 + codes.count, alignment: 16)
+        unsafe base = OwnedMemory.require(scales.count * 4 + codes.count)
         unsafe base.copyMemory(from: scales, byteCount: scales.count * 4)
         unsafe (base + scales.count * 4).copyMemory(from: codes, byteCount: codes.count)
     }
 
     init(copying values: [Float]) {
-        unsafe base = .allocate(byteCount: values.count * 4, alignment: 16)
+        unsafe base = OwnedMemory.require(values.count * 4)
         unsafe base.copyMemory(from: values, byteCount: values.count * 4)
     }
 
     /// The elements of `view`, row behind row; nil where the system has no memory for them.
     init?(copying view: WeightView) {
         let rowBytes = view.columns * view.format.size
-        // Whole lines: rows of 96 bytes then lie across two lines as seldom as they can.
-        guard let memory = unsafe aligned_alloc(64, (max(1, view.rows * rowBytes) + 63) / 64 * 64) else {
-            return nil
-        }
+        guard let memory = unsafe OwnedMemory.allocate(view.rows * rowBytes) else { return nil }
         for row in 0..<view.rows {
             unsafe (memory + row * rowBytes).copyMemory(
                 from: view.base + row * view.rowStride * view.format.size, byteCount: rowBytes)
         }
         unsafe base = memory
+    }
+
+    /// Whole lines: rows of 96 bytes then lie in two of them, never in three. Nil where there is no memory.
+    private static func allocate(_ bytes: Int) -> UnsafeMutableRawPointer? {
+        unsafe aligned_alloc(64, (max(1, bytes) + 63) / 64 * 64)
+    }
+
+    private static func require(_ bytes: Int) -> UnsafeMutableRawPointer {
+        guard let memory = unsafe allocate(bytes) else { preconditionFailure("no memory for \(bytes) bytes") }
+        return unsafe memory
     }
 
     deinit {

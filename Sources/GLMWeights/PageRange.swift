@@ -10,31 +10,40 @@
 @safe
 struct PageRange {
     private static let pageSize = Int(sysconf(Int32(_SC_PAGESIZE)))
+    /// A multiple of any page's size.
+    private static let piece = 128 << 10
     private let bytes: UnsafeRawBufferPointer
 
     init(of bytes: UnsafeRawBufferPointer) {
         unsafe self.bytes = bytes
     }
 
-    /// Asks the system to read ahead; only advice.
+    /// Brings the pages into memory; only advice.
     func willBeNeeded() {
-        guard let base = unsafe bytes.baseAddress else { return }
-        let slack = Int(bitPattern: base) & (Self.pageSize - 1)
-        let start = unsafe UnsafeMutableRawPointer(mutating: base - slack)
+        guard let start = unsafe start else { return }
         #if canImport(Glibc) || canImport(Musl)
             // Maps the pages in one call, where the kernel can (Linux 5.14, MADV_POPULATE_READ); reading faults otherwise.
-            if unsafe madvise(start, bytes.count + slack, 22) == 0 { return }
+            if unsafe madvise(start, length, 22) == 0 { return }
         #endif
-        _ = unsafe madvise(start, bytes.count + slack, MADV_WILLNEED)
+        _ = unsafe madvise(start, length, MADV_WILLNEED)
     }
 
     /// Lets the system read what is not in memory yet, and goes on; only advice.
     func readAhead() {
-        guard let base = unsafe bytes.baseAddress else { return }
-        let slack = Int(bitPattern: base) % Self.pageSize
-        let start = unsafe UnsafeMutableRawPointer(mutating: base - slack)
-        _ = unsafe madvise(start, bytes.count + slack, MADV_WILLNEED)
+        guard let start = unsafe start else { return }
+        // Of longer pieces some systems read no more than the beginning.
+        for offset in stride(from: 0, to: length, by: Self.piece) {
+            _ = unsafe madvise(start + offset, min(Self.piece, length - offset), MADV_WILLNEED)
+        }
     }
+
+    /// The first page that holds a byte of it.
+    private var start: UnsafeMutableRawPointer? {
+        unsafe bytes.baseAddress.map { unsafe UnsafeMutableRawPointer(mutating: $0 - slack) }
+    }
+    /// Bytes from there to the end.
+    private var length: Int { unsafe bytes.count + slack }
+    private var slack: Int { Int(bitPattern: unsafe bytes.baseAddress) & (Self.pageSize - 1) }
 
     /// Reads one byte of each page.
     func touch() {

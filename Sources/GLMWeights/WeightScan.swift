@@ -11,7 +11,8 @@ extension Checkpoint {
     /// Bytes of all tensors: what `scan` reads.
     package var byteCount: Int { tensors.reduce(0) { unsafe $0 + $1.bytes.count } }
 
-    /// Reads every byte of every tensor once, so that the pages are in memory, and refuses NaN among FP8 codes.
+    /// Reads every byte of every tensor once, so that the pages are in memory, and refuses NaN among FP8 codes; of what was copied the
+    /// codes alone.
     ///
     /// Memory speed when the file is in the page cache, else the speed of the disk.
     /// - Parameter copied: places of tensors that nobody will read again: only their codes are looked at, and their pages let go.

@@ -56,6 +56,8 @@ struct CheckpointTests {
         let checkpoint = try Checkpoint.open(directory: directory.path)
         #expect(checkpoint.matrices(besides: []).count == 3)
         #expect(checkpoint.matrices(besides: ["words", "other"]).count == 2)
+        let words = try #require(checkpoint.tensors.firstIndex { $0.name == "words" })
+        #expect(checkpoint.matrices(besides: [], copied: [words]).count == 2)
     }
 
     @Test func directoriesWithoutAModel() throws {
