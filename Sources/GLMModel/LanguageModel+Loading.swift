@@ -6,9 +6,9 @@ import GLMWeights
 extension LanguageModel {
     /// Loads a folder in the released layout: `config.json` and safetensors.
     ///
-    /// Weights stay in the mapped files, except F16 and the narrow shares of several devices, which are copied. Unless `options.lazy`, every page is read once, which brings it into
-    /// memory and finds codes that are not numbers, and how weights are best asked for is tried on a sample of them
-    /// (``FetchTuning``; not by processes of a group); with `lazy` narrow shares stay where they are.
+    /// Weights stay in the mapped files, except F16, which is widened. Unless `options.lazy`, narrow shares of several devices are
+    /// copied, every other page is read once, which brings it into memory, codes that are not numbers are found, and how weights are
+    /// best asked for is tried on a sample of them (``FetchTuning``; not by processes of a group).
     /// - Throws: `InputError` for anything missing, malformed, unsupported, or left over; for a layout of devices
     ///   that does not divide the model.
     package static func load(

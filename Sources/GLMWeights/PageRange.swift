@@ -20,12 +20,11 @@ struct PageRange {
 
     /// Brings the pages into memory; only advice.
     func willBeNeeded() {
-        guard let start = unsafe start else { return }
         #if canImport(Glibc) || canImport(Musl)
             // Maps the pages in one call, where the kernel can (Linux 5.14, MADV_POPULATE_READ); reading faults otherwise.
-            if unsafe madvise(start, length, 22) == 0 { return }
+            if let start = unsafe start, unsafe madvise(start, length, 22) == 0 { return }
         #endif
-        _ = unsafe madvise(start, length, MADV_WILLNEED)
+        readAhead()
     }
 
     /// Lets the system read what is not in memory yet, and goes on; only advice.
@@ -54,7 +53,7 @@ struct PageRange {
         withExtendedLifetime(all) {}
     }
 
-    /// Gives the memory of whole pages back, the next access reads the file again; only advice.
+    /// Gives the memory of the pages that hold nothing else back; the next access reads the file again; only advice.
     func release() {
         guard let base = unsafe bytes.baseAddress else { return }
         let begin = Int(bitPattern: base)

@@ -15,8 +15,9 @@ extension Checkpoint {
     /// codes alone.
     ///
     /// Memory speed when the file is in the page cache, else the speed of the disk.
-    /// - Parameter copied: places of tensors that nobody will read again: only their codes are looked at, and their pages let go.
-    /// - Parameter progress: called with the bytes done so far, from one thread at a time, never with fewer than before.
+    /// - Parameters:
+    ///   - copied: places of tensors that nobody will read again: only their codes are looked at, and their pages let go.
+    ///   - progress: called with the bytes done so far, from one thread at a time, never with fewer than before.
     /// - Throws: `badInput` naming tensor, row and column of the first NaN code, in the order of `tensors`.
     package func scan(
         pool: ThreadPool, copied: Set<Int> = [], progress: (@Sendable (_ done: Int) -> Void)? = nil
