@@ -108,6 +108,14 @@ public final class MixtureOfExperts: Sendable {
         _ part: ExpertOrder.Part, of order: ExpertOrder, _ x: Tensor, beside others: [Product],
         following: ReadingOrder
     ) -> (Tensor, [Tensor]) {
+        if x.rowCount == 1, let one = factors.first, compute.keepsTogether(part.runs.count, bytes: one.bytes)
+        {
+            compute.willRead(following, rows: 1)
+            return grouped(x, part, width: x.width, beside: others) { expert, rows, region in
+                unsafe region.add(
+                    gate: expert.gate, up: expert.up, down: expert.down, x: rows.input, y: rows.output)
+            }
+        }
         // All experts read the only row where it lies.
         let inputs = x.rowCount == 1 ? x : compute.rows(of: x, at: order.tokens[part.rows])
         compute.willRead(
@@ -116,14 +124,15 @@ public final class MixtureOfExperts: Sendable {
         var gateUp = Tensor(zeros: [0, 2 * width])
         if !part.runs.isEmpty {
             gateUp =
-                grouped(inputs, part, width: 2 * width, beside: []) { expert, add in
-                    add(expert.gate, 0)
-                    add(expert.up, width)
+                grouped(inputs, part, width: 2 * width, beside: []) { expert, rows, region in
+                    region.add(expert.gate, rows, column: 0)
+                    region.add(expert.up, rows, column: width)
                 }.0
         }
         compute.willRead(following, rows: x.rowCount)
-        return grouped(compute.siluMultiply(gateUp), part, width: x.width, beside: others) { expert, add in
-            add(expert.down, 0)
+        return grouped(compute.siluMultiply(gateUp), part, width: x.width, beside: others) {
+            expert, rows, region in
+            region.add(expert.down, rows, column: 0)
         }
     }
 
@@ -139,13 +148,12 @@ public final class MixtureOfExperts: Sendable {
         return reads
     }
 
-    /// Products of each expert's rows with its weights, and others, in one parallel region. `layers` gives
-    /// weights and first column.
+    /// Products of each expert's rows with its weights, and others, in one parallel region. `add` says which.
     ///
     /// - Parameter x: the rows of `part`, or one row for all.
     private func grouped(
         _ x: Tensor, _ part: ExpertOrder.Part, width: Int, beside others: [Product],
-        _ layers: (ExpertFactors, _ add: (Factor, _ column: Int) -> Void) -> Void
+        _ add: (ExpertFactors, ExpertRows, inout ProductRegion) -> Void
     ) -> (Tensor, [Tensor]) {
         if part.rows.isEmpty || width == 0 {
             return (Tensor(zeros: [part.rows.count, width]), products(others))
@@ -154,15 +162,14 @@ public final class MixtureOfExperts: Sendable {
         let step = x.rowCount == 1 ? 0 : x.width
         let grouped = unsafe Tensor(rows: part.rows.count, width: width) { output in
             unsafe x.values.withUnsafeBufferPointer { input in
+                guard let input = input.baseAddress else { return }
                 var region = ProductRegion(compute, capacity: 2 * part.runs.count + others.count)
                 for (expert, rows) in part.runs {
                     let first = rows.lowerBound - part.rows.lowerBound
-                    layers(factors[expert - owned.lowerBound]) { factor, column in
-                        guard let input = input.baseAddress else { return }
-                        unsafe region.add(
-                            factor, x: input + first * step, tokens: rows.count,
-                            y: output + first * width + column, yStride: width)
-                    }
+                    let own = unsafe ExpertRows(
+                        input: input + first * step, count: rows.count, output: output + first * width,
+                        width: width)
+                    add(factors[expert - owned.lowerBound], own, &region)
                 }
                 if others.isEmpty { region.run(compute) } else { side = products(others, beside: region) }
             }
@@ -197,19 +204,6 @@ public final class MixtureOfExperts: Sendable {
                 unsafe compute.store(target, count: width)
             }
         }
-    }
-}
-
-/// The weights of an expert, as products take them.
-private struct ExpertFactors: Sendable {
-    let gate: Factor
-    let up: Factor
-    let down: Factor
-
-    init(_ expert: GatedMLP) {
-        gate = Factor(expert.gate)
-        up = Factor(expert.up)
-        down = Factor(expert.down)
     }
 }
 

@@ -42,6 +42,7 @@ struct ProductRegion {
     private var float32: [ProductGroup] = []
     private var bfloat16: [ProductGroup] = []
     private var w8a8: [ProductGroup] = []
+    private var gated: [GatedGroup] = []
 
     /// - Parameter capacity: of products in the arithmetic of `compute`.
     init(_ compute: Compute, capacity: Int) {
@@ -65,7 +66,15 @@ struct ProductRegion {
         }
     }
 
+    /// A whole MLP of the row at `x`, for one thread; its output goes to `y`.
+    mutating func add(
+        gate: Factor, up: Factor, down: Factor, x: UnsafePointer<Float>, y: UnsafeMutablePointer<Float>
+    ) {
+        unsafe gated.append(GatedGroup(gate: gate.view, up: up.view, down: down.view, x: x, y: y))
+    }
+
     func run(_ compute: Compute) {
+        if !gated.isEmpty { return compute.gatedProducts(gated, beside: float32) }
         if !float32.isEmpty { compute.product(float32, arithmetic: .float32) }
         if !bfloat16.isEmpty { compute.product(bfloat16, arithmetic: .bfloat16) }
         if !w8a8.isEmpty { compute.product(w8a8, arithmetic: .w8a8) }
