@@ -2,20 +2,24 @@ import CVector
 
 // One token, in code order and with the scales, against FP8 codes, 64 columns at a time: y[n] = Σ_k code[n, k] · x[k].
 
-/// Four rows at a time, a quarter of the job's rows apart.
+/// Four rows at a time, a quarter of the job's rows apart or neighbours.
 ///
 /// - Parameter isWide: whether codes are decoded as only 32 registers do.
 @inline(__always)
 private func fourRows(_ job: vector_product, isWide: Bool) {
     let whole = job.columns & ~63
     let quarter = (job.rows &+ 3) / 4
+    // Fewer registers have no room for it.
+    let isOneStream = isWide && job.ahead_of_four > 0
+    let (step, next, end) = isOneStream ? (1, 4, job.rows) : (quarter, 1, quarter)
     var row = 0
-    while row < quarter {
-        let w = FourRows(job, row, step: quarter, 1)
+    while row < end {
+        let w = FourRows(job, row, step: step, 1)
+        let requests = isOneStream ? CodeRequests(job, row, w) : CodeRequests(w)
         var sums = FourSums()
         var k = 0
         while k < whole {
-            w.prefetchAfter(k)
+            if isWide { requests.ask(k) } else { w.prefetchAfter(k) }
             let x = FourGroups(job.x + k)
             sums.a = x.add(isWide ? wideCodes(w.a + k) : codes(w.a + k), sums.a)
             sums.b = x.add(isWide ? wideCodes(w.b + k) : codes(w.b + k), sums.b)
@@ -30,8 +34,46 @@ private func fourRows(_ job: vector_product, isWide: Bool) {
             sums.c = x.add(codes(w.c + k, first: count), sums.c)
             sums.d = x.add(codes(w.d + k, first: count), sums.d)
         }
-        sums.scatter(job.y, row, step: quarter, end: job.rows)
-        row &+= 1
+        sums.scatter(job.y, row, step: step, end: job.rows)
+        row &+= next
+    }
+}
+
+/// What is asked for while four rows of codes are multiplied: four lines at a time, of each stream one or of the only one the next.
+private struct CodeRequests {
+    private let a, b, c, d: UnsafeRawPointer
+    /// Bytes that they go on for each code of a row, as a power of two.
+    private let pace: Int
+    /// Up to this code they run `distance` ahead, then `distanceBeyond`.
+    private let turn: Int
+    private let distance: Int
+    private let distanceBeyond: Int
+    private let cache: Int32
+
+    /// Of four streams.
+    @inline(__always)
+    init(_ w: FourRows) {
+        (a, b, c, d) = (w.a, w.b, w.c, w.d)
+        (pace, turn, distance, distanceBeyond) = (0, w.turn, w.distance, w.distanceBeyond)
+        cache = w.cache
+    }
+
+    /// Of the one that neighbours from `row` on make.
+    @inline(__always)
+    init(_ job: vector_product, _ row: Int, _ w: FourRows) {
+        (a, b, c, d) = (w.a, w.a + 64, w.a + 128, w.a + 192)
+        pace = 2
+        distance = job.ahead_of_four
+        distanceBeyond = distance &+ job.distanceToNext
+        turn = ((job.rows &- row) &* job.row_bytes &- distance) / 4
+        cache = w.cache
+    }
+
+    /// At code `k` of the rows.
+    @inline(__always)
+    func ask(_ k: Int) {
+        let delta = (k &<< pace) &+ (k < turn ? distance : distanceBeyond)
+        askForWeights(a + delta, b + delta, c + delta, d + delta, cache: cache)
     }
 }
 

@@ -191,7 +191,8 @@ extension Kernels {
             var job = vector_product(
                 weights: matrix.base + start * matrix.rowBytes, row_bytes: matrix.rowBytes,
                 rows: min(step, rows.upperBound - start), columns: matrix.columns, scales: nil, block: 1,
-                phase: 0, x: x, y: y, next: nil, ahead: way.distance, cache: cache(way))
+                phase: 0, x: x, y: y, next: nil, ahead: way.distance, cache: cache(way),
+                ahead_of_four: aheadOfFour(matrix.format, rowBytes: matrix.rowBytes))
             vectorProduct(matrix.format, &job)
         }
     }

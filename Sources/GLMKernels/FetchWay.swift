@@ -55,6 +55,17 @@ extension Kernels {
         return fetchWays[format] == .secondLevel ? .far : fetchWays[format]
     }
 
+    /// Bytes that requests run ahead of four neighbouring rows of codes that are read as one stream; 0 where rows a quarter apart
+    /// make four. A stream of short rows ends before the processor has noticed it, since codes are streamed in stretches of 128 rows.
+    ///
+    /// - Parameter rowBytes: from one row to the next, of rows that follow one another.
+    package func aheadOfFour(_ format: WeightView.Format, rowBytes: Int) -> Int {
+        guard format == .float8E4M3, fetchesOnce, fetchWays.codes == .far else { return 0 }
+        // The next four rows and those behind them are under way: wider ones leave the nearest cache too little room.
+        let distance = 8192
+        return rowBytes <= distance / 8 ? distance : 0
+    }
+
     /// Where requests put lines, as the loops take it.
     package func cache(_ way: FetchWay) -> Int32 { way == .secondLevel ? 2 : fetchesOnce ? 1 : 0 }
 }

@@ -102,7 +102,8 @@ extension Kernels {
         var job = vector_product(
             weights: w.base + rows.lowerBound * rowBytes, row_bytes: rowBytes, rows: rows.count,
             columns: w.columns, scales: nil, block: 1, phase: 0, x: x, y: y + rows.lowerBound,
-            next: next, ahead: way.distance, cache: cache(way))
+            next: next, ahead: way.distance, cache: cache(way),
+            ahead_of_four: aheadOfFour(w.format, rowBytes: w.rowStride == w.columns ? rowBytes : .max))
         guard let scales = w.scales else { return vectorProduct(w.format, &job) }
         let floats = PackedTokens.floats(tokens: 1, for: w)
         scratch.withFloats(2 * floats) { base in

@@ -107,7 +107,7 @@ extension Kernels {
                 weights: w.base + start * w.rowStride * w.format.size, row_bytes: w.rowStride * w.format.size,
                 rows: end - start, columns: w.columns, scales: nil, block: 1, phase: 0,
                 x: x.assumingMemoryBound(to: Float.self), y: y + start,
-                next: nil, ahead: way.distance, cache: cache(way))
+                next: nil, ahead: way.distance, cache: cache(way), ahead_of_four: 0)
             w.scales?.fill(&job, row: start, column: 0)
             runPairRows(w.format, &job, dot: dot)
             start = end

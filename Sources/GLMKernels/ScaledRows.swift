@@ -79,7 +79,8 @@ extension Kernels {
                 rows: vector_product(
                     weights: w.base + start * w.rowStride, row_bytes: w.rowStride, rows: end - start,
                     columns: w.columns, scales: nil, block: 1, phase: 0, x: token.codes, y: y + start,
-                    next: nil, ahead: fetchWays.codes.distance, cache: cache(fetchWays.codes)),
+                    next: nil, ahead: fetchWays.codes.distance, cache: cache(fetchWays.codes),
+                    ahead_of_four: 0),
                 token_scales: token.scales)
             scales.fill(&job.rows, row: start, column: 0)
             runScaledRows(&job)

@@ -13,12 +13,12 @@ private let singleStreamDistance = 8192
 struct FourRows {
     let a, b, c, d: UnsafeRawPointer
     /// Up to this byte of a row the prefetch stays in the row; beyond it, it belongs to the row that follows.
-    private let turn: Int
+    let turn: Int
     /// What prefetching runs ahead up to there, and beyond.
-    private let distance: Int
-    private let distanceBeyond: Int
+    let distance: Int
+    let distanceBeyond: Int
     private let neighbourDistance: Int
-    private let cache: Int32
+    let cache: Int32
 
     /// Rows `row`, `row + step`, `row + 2 · step` and `row + 3 · step`. What is asked for behind the last of them lies
     /// where the rows after the job's begin.

@@ -138,3 +138,19 @@ func onlyTheWayCounts(usual: FetchWay) throws {
         #expect(other.cache(way) == (way == .secondLevel ? 2 : 0))
     }
 }
+
+/// Four short rows of codes are one stream where requests run far ahead past the second level: two such fours fit in what is ahead.
+@Test func shortRowsOfCodesAreOneStream() {
+    let far = Kernels.table(.best).fetching(once: true).fetching(FetchWays(.far))
+    for bytes in [1, 384, 1024] { #expect(far.aheadOfFour(.float8E4M3, rowBytes: bytes) >= 8 * bytes) }
+    // Longer rows, and those with something between them, make four.
+    for bytes in [1025, 2048, .max] { #expect(far.aheadOfFour(.float8E4M3, rowBytes: bytes) == 0) }
+    for format in [WeightView.Format.bfloat16, .float32] {
+        #expect(far.aheadOfFour(format, rowBytes: 384) == 0)
+    }
+    for way in [FetchWay.near, .secondLevel] {
+        let other = far.fetching(FetchWays(codes: way, numbers: .far))
+        #expect(other.aheadOfFour(.float8E4M3, rowBytes: 384) == 0)
+    }
+    #expect(far.fetching(once: false).aheadOfFour(.float8E4M3, rowBytes: 384) == 0)
+}

@@ -39,6 +39,8 @@ typedef struct {
     const void *_Nullable next; // weights that are probably read behind these, to be asked for in time
     long ahead;                 // bytes that asking for weights runs ahead in each of four streams
     int32_t cache;              // what is asked for goes into 0 every cache, 1 the nearest but not the second, 2 the second
+    long ahead_of_four;         // of FP8 weights in code order, with 32 registers: bytes that asking runs ahead of four neighbouring
+                                // rows, which make one stream then; 0 for four streams
 } vector_product;
 #define VECTOR_PRODUCT(name) KERNEL(name, (const vector_product *job), (job))
 VECTOR_PRODUCT(product_f32)
