@@ -31,22 +31,26 @@ public struct GatedGroup: @unchecked Sendable {
     }
 
     /// Bytes and operations of the three products.
-    var work: Work { gate.work(tokens: 1) + up.work(tokens: 1) + down.work(tokens: 1) }
+    var work: Work {
+        [gate, up, down].reduce(.none) {
+            $0 + Work(bytes: $1.byteCount, operations: 2 * $1.rows * $1.columns)
+        }
+    }
 }
 
 extension Compute {
     /// Bytes of weights with which one thread may be left alone. Nobody can help it before it is through, and with more the last
     /// thread would be later than threads that meet between the products.
-    private static let mostBytesAlone = 4 << 20
+    private static let mostGatedBytes = 4 << 20
     /// Pieces for each thread of what is made beside: who is done with its groups first takes more of them.
     private static let piecesBeside = 4
 
-    /// Whether `count` chains of products of one token, each with weights of `bytes` bytes, are better made by one thread each than
-    /// product by product by all threads: every thread gets as many, none waits for another between the products, and the loops take
-    /// activations as they are.
+    /// Whether `count` MLPs of one token, each with weights of `bytes` bytes, are better made by one thread each than product by product
+    /// by all threads: every thread gets as many, none waits for another between the products, and the loops take activations as
+    /// they are.
     public func keepsTogether(_ count: Int, bytes: Int) -> Bool {
         arithmetic == .float32 && !kernels.multipliesMatrices && count > 0 && count % pool.threads == 0
-            && bytes <= Compute.mostBytesAlone
+            && bytes <= Compute.mostGatedBytes
     }
 
     /// All groups in one parallel region, each by one thread from x to y, in Float32. Bits are those of its three products.

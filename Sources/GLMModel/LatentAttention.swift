@@ -191,7 +191,7 @@ public struct LatentAttention: Sendable {
     }
 
     /// Up to so many keys every thread reads all of them for its own heads: they cost less than threads that meet.
-    static let fewKeys = 128
+    private static let fewKeys = 128
     /// Keys, columns, and about so many floats of several blocks' values, that one thread takes at least.
     private static let keyUnit = 64
     private static let columnUnit = 64
@@ -208,7 +208,7 @@ public struct LatentAttention: Sendable {
 
     /// Scores over C + R elements and a sum over C, for every head and key of every row; every sequence's rows
     /// are read once.
-    func work(_ keys: KeySelection, _ row: CacheRow, _ sequenceOfRow: [Int]) -> Work {
+    private func work(_ keys: KeySelection, _ row: CacheRow, _ sequenceOfRow: [Int]) -> Work {
         let pairs = (0..<keys.rowCount).reduce(0) { $0 + keys.count($1) }
         let rows = keys.cacheRows(sequenceOfRow)
         return Work(
@@ -217,7 +217,7 @@ public struct LatentAttention: Sendable {
     }
 
     /// Some heads of one row.
-    func attend(
+    private func attend(
         _ query: UnsafePointer<Float>, heads: Int, rows: CachedRows, sequence: Int,
         positions: UnsafePointer<Int32>?, count: Int, into output: UnsafeMutablePointer<Float>,
         _ scratch: Scratch

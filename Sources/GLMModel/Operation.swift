@@ -25,8 +25,6 @@ package enum Operation: String, Sendable, CaseIterable {
     case attention
     /// o = W^UV ô
     case expand
-    /// `queryUp`, `absorb`, `attention` and `expand` of one row, where each thread takes some heads all the way.
-    case heads
     /// W^O o
     case output
     /// The residual sum and the RMSNorm before the feed-forward part.

@@ -27,16 +27,15 @@ public struct SparseAttention: Sendable {
     let valueDimension: Int
     let latentRank: Int
     let compute: Compute
-    let reads: Reads
+    private let reads: Reads
 
     /// What a pass reads, by the region before.
-    struct Reads: Sendable {
+    private struct Reads: Sendable {
         /// What is made of the layer's input.
         let inputs: ReadingOrder
         let scoring: ReadingOrder
-        /// What is made of c^Q: queries, those of the indexer, and both.
+        /// What is made of c^Q, without the indexer's queries and with them.
         let queries: ReadingOrder
-        let indexQueries: ReadingOrder
         let scoredQueries: ReadingOrder
         let keys: ReadingOrder
         let values: ReadingOrder
@@ -71,10 +70,11 @@ public struct SparseAttention: Sendable {
                 ? [] : [MemoryStretch(latentUp.view.rows(rows), repeated: shape.heads - 1, rowStep: perHead)]
         }
         let inputs = [queryDown.memory, latentDown.memory] + (indexer.map { [$0.keyDown.memory] } ?? [])
-        let queries = [queryUp.memory], indexQueries = indexer.map { [$0.queryUp.memory] } ?? []
+        let queries = [queryUp.memory]
         reads = Reads(
             inputs: inputs, scoring: inputs + (indexer.map { [$0.headWeights.memory] } ?? []),
-            queries: queries, indexQueries: indexQueries, scoredQueries: queries + indexQueries,
+            queries: queries,
+            scoredQueries: queries + (indexer.map { [$0.queryUp.memory] } ?? []),
             keys: ofHeads(0..<shape.nope),
             values: ofHeads(shape.nope..<perHead), output: [output.memory])
     }
@@ -134,33 +134,34 @@ public struct SparseAttention: Sendable {
         let (c, z, indexed) = down(x, batch: batch, scores: trace != nil)
         write(latentNorm(z.columns(0..<latentRank)), z, layer: layer, batch: batch, caches: caches)
         compute.finished(.down, layer: layer)
-        let (values, keys) =
-            goesHeadByHead(batch)
-            ? headByHead(
-                c, indexed, layer: layer, batch: batch, caches: &caches, selection: selection, trace: trace)
-            : stepByStep(
-                c, indexed, layer: layer, batch: batch, caches: &caches, selection: selection, trace: trace)
+        compute.willRead(reads.keys, rows: batch.rowCount)
+        let (queries, inputs) = up(c, indexed)  // [q_nope; q^R] = W^UQ c^Q [T, N, P + R]
+        compute.finished(.queryUp, layer: layer)
+        let keys = chooseKeys(
+            inputs, layer: layer, batch: batch, caches: &caches, inherited: selection, trace: trace)
+        compute.willRead(reads.values, rows: batch.rowCount)
+        let absorbed = absorb(queries, batch: batch)  // q̃, q^R             [T, N, C + R]
+        compute.finished(.absorb, layer: layer)
+        let rows = unsafe CachedRows(
+            caches.first?.layout.attentionRow ?? CacheRow(.float32, latent: latentRank, rope: rope),
+            pages: caches.map { unsafe $0.attentionPages(layer: layer) })
+        let attended = latentAttention(
+            absorbed, over: keys, rows: rows, sequenceOfRow: batch.segmentOfRow)  // ô [T, N, C]
+        compute.finished(.attention, layer: layer)
+        compute.willRead(reads.output, rows: batch.rowCount)
+        let values = expand(attended, rows: batch.rowCount)  // W^UV_h ô_h  [T, N · V]
+        compute.finished(.expand, layer: layer)
         compute.willRead(following, rows: batch.rowCount)
         let result = output(values)  // W^O o                               [T, hidden]
         compute.finished(.output, layer: layer)
         return (result, keys)
     }
 
-    /// This layer's rows in the caches of a batch.
-    func cachedRows(_ caches: [SequenceCache], layer: Int) -> CachedRows {
-        unsafe CachedRows(
-            caches.first?.layout.attentionRow ?? CacheRow(.float32, latent: latentRank, rope: rope),
-            pages: caches.map { unsafe $0.attentionPages(layer: layer) })
-    }
-
-    /// What the indexer needs of the layer's input: W^K x, and W^w x where it scores.
-    typealias IndexInputs = (keys: Tensor, headWeights: Tensor?)
-
     /// Everything that is made of the layer's input, in one region: c^Q = RMSNorm(W^DQ x) `[T, qRank]`,
     /// [c^KV; k^R] = W^DKV x `[T, C + R]`, and what the indexer needs.
     private func down(
         _ x: Tensor, batch: RaggedBatch, scores: Bool
-    ) -> (c: Tensor, z: Tensor, indexed: IndexInputs?) {
+    ) -> (c: Tensor, z: Tensor, indexed: (keys: Tensor, headWeights: Tensor?)?) {
         var wanted = [Product(queryDown, of: x), Product(latentDown, of: x)]
         guard let indexer, batch.selection == nil else {
             compute.willRead(reads.queries, rows: x.rowCount)
@@ -170,11 +171,21 @@ public struct SparseAttention: Sendable {
         wanted.append(Product(indexer.keyDown, of: x))
         let mustScore = scores || indexer.mustScore(batch)
         if mustScore { wanted.append(Product(indexer.headWeights, of: x)) }
-        compute.willRead(
-            !mustScore ? reads.queries : goesHeadByHead(batch) ? reads.indexQueries : reads.scoredQueries,
-            rows: x.rowCount)
+        compute.willRead(mustScore ? reads.scoredQueries : reads.queries, rows: x.rowCount)
         let made = products(wanted)
         return (queryNorm(made[0]), made[1], (made[2], mustScore ? made[3] : nil))
+    }
+
+    /// Everything that is made of c^Q, in one region: the queries, and the indexer's where it scores.
+    private func up(
+        _ c: Tensor, _ indexed: (keys: Tensor, headWeights: Tensor?)?
+    ) -> (Tensor, LightningIndexer.Inputs?) {
+        guard let indexer, let indexed else { return (queryUp(c), nil) }
+        guard let weights = indexed.headWeights else {
+            return (queryUp(c), LightningIndexer.Inputs(keys: indexed.keys))
+        }
+        let made = products([Product(queryUp, of: c), Product(indexer.queryUp, of: c)])
+        return (made[0], LightningIndexer.Inputs(keys: indexed.keys, query: (made[1], weights)))
     }
 
     /// Writes what later rows need to know of these rows, and computes nothing else.
@@ -185,14 +196,14 @@ public struct SparseAttention: Sendable {
         indexer?.remember(made[1], layer: layer, batch: batch, caches: caches)
     }
 
-    func chooseKeys(
+    private func chooseKeys(
         _ inputs: LightningIndexer.Inputs?, layer: Int, batch: RaggedBatch, caches: inout [SequenceCache],
-        inherited: KeySelection?, trace: Trace?, following: ReadingOrder
+        inherited: KeySelection?, trace: Trace?
     ) -> KeySelection {
         if let chosen = batch.selection { return chosen }
         if let indexer, let inputs {
             return indexer(
-                inputs, layer: layer, batch: batch, caches: &caches, trace: trace, following: following)
+                inputs, layer: layer, batch: batch, caches: &caches, trace: trace, following: reads.keys)
         }
         guard let inherited else { preconditionFailure("layer \(layer) shares a selection that nobody made") }
         return inherited
@@ -224,13 +235,54 @@ public struct SparseAttention: Sendable {
 
     /// Rows of W^UKV that belong to head `head`: first `nope` rows of keys, then `valueDimension` rows of
     /// values.
-    func keyRows(ofHead head: Int) -> WeightView {
+    private func keyRows(ofHead head: Int) -> WeightView {
         let first = head * (nope + valueDimension)
         return latentUp.view.rows(first..<(first + nope))
     }
 
-    func valueRows(ofHead head: Int) -> WeightView {
+    private func valueRows(ofHead head: Int) -> WeightView {
         let first = head * (nope + valueDimension) + nope
         return latentUp.view.rows(first..<(first + valueDimension))
+    }
+
+    /// q̃_h = Wk_hᵀ q_nope beside the rotated rope part: `[T, N · D]` → `[T, N, C + R]`.
+    private func absorb(_ queries: Tensor, batch: RaggedBatch) -> Tensor {
+        let (rows, width, headWidth) = (batch.rowCount, latentRank + rope, nope + rope)
+        return unsafe Tensor(rows: rows, heads: heads, width: width) { absorbed in
+            unsafe queries.values.withUnsafeBufferPointer { queries in
+                guard let query = queries.baseAddress else { return }
+                compute.transposedProduct(
+                    (0..<heads).map { head in
+                        unsafe ProductGroup(
+                            weight: keyRows(ofHead: head), x: query + head * headWidth, tokens: rows,
+                            xStride: heads * headWidth, y: absorbed + head * width, yStride: heads * width)
+                    })
+                compute.forEachRow(rows) { row in
+                    for head in 0..<heads {
+                        let target = unsafe absorbed + (row * heads + head) * width + latentRank
+                        unsafe target.update(
+                            from: query + (row * heads + head) * headWidth + nope, count: rope)
+                        unsafe batch.angles.rotate(target, row: row, kernels: compute.kernels)
+                    }
+                    unsafe compute.store(absorbed + row * heads * width, count: heads * width)
+                }
+            }
+        }
+    }
+
+    /// o_h = W^UV_h ô_h: `[T, N, C]` → `[T, N · V]`. Latents are never quantised.
+    private func expand(_ attended: Tensor, rows: Int) -> Tensor {
+        unsafe Tensor(rows: rows, width: heads * valueDimension) { values in
+            unsafe attended.values.withUnsafeBufferPointer { attended in
+                guard let latent = attended.baseAddress else { return }
+                compute.product(
+                    (0..<heads).map { head in
+                        unsafe ProductGroup(
+                            weight: valueRows(ofHead: head), x: latent + head * latentRank, tokens: rows,
+                            xStride: heads * latentRank, y: values + head * valueDimension,
+                            yStride: heads * valueDimension)
+                    }, arithmetic: compute.arithmetic.weightOnly)
+            }
+        }
     }
 }

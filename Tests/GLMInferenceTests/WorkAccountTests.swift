@@ -92,8 +92,7 @@ private func distinctExperts(_ model: LanguageModel, _ step: SequenceStep, behin
 @Test func cacheRowsCountInTheirFormat() throws {
     func bytes(_ format: CacheFormat) throws -> Int {
         let profile = Profile()
-        // Heads that three threads cannot share alike go step by step, under a name for each step.
-        var options = LoadOptions(threads: 3, cacheFormat: format)
+        var options = LoadOptions(threads: 1, cacheFormat: format)
         options.profile = profile
         let model = try LanguageModel.load(directory: NoiseModel.directory(), options: options)
         var caches = [model.makeCache()]
@@ -133,39 +132,13 @@ private func distinctExperts(_ model: LanguageModel, _ step: SequenceStep, behin
     let profile = Profile()
     var options = LoadOptions(threads: 1)
     options.profile = profile
-    // Matrix registers do not go head by head.
-    options.instructionSet = min(.selected, .avx512)
     let model = try LanguageModel.load(directory: NoiseModel.directory(), options: options)
     var caches = [model.makeCache()]
-    for tokens in [20, 1] as [Int32] {
-        _ = model.forward([SequenceStep(tokens: (0..<tokens).map { $0 }, logitRows: 1)], caches: &caches)
-    }
+    _ = model.forward([SequenceStep(tokens: (0..<20).map { $0 }, logitRows: 1)], caches: &caches)
     let trunk = Set(Operation.allCases.filter { $0 != .draftInput && $0 != .draftCache }.map(\.rawValue))
     #expect(Set(profile.entries.map(\.key.operation)) == trunk)
     let layers = Set(profile.entries.compactMap(\.key.layer))
     #expect(layers == Set(0..<model.configuration.layerCount))
-}
-
-/// A row alone goes head by head where threads get as many heads, and step by step where they do not: with the same logits and
-/// the same work.
-@Test func bothRoadsOfOneRowAreOne() throws {
-    func decoded(threads: Int) throws -> (logits: [Float], work: Work, operations: Set<String>) {
-        let profile = Profile()
-        var options = LoadOptions(threads: threads)
-        options.profile = profile
-        options.instructionSet = min(.selected, .avx512)
-        let model = try LanguageModel.load(directory: NoiseModel.directory(), options: options)
-        var caches = [model.makeCache()]
-        _ = model.forward([SequenceStep(tokens: (0..<20).map { $0 }, logitRows: 1)], caches: &caches)
-        profile.reset()
-        let output = model.forward([SequenceStep(tokens: [7], logitRows: 1)], caches: &caches)
-        return (output.logits.values, profile.work, Set(profile.entries.map(\.key.operation)))
-    }
-    let heads = try decoded(threads: 2), steps = try decoded(threads: 3)
-    #expect(heads.operations.contains("heads") && !heads.operations.contains("absorb"))
-    #expect(steps.operations.contains("absorb") && !steps.operations.contains("heads"))
-    #expect(heads.logits.map(\.bitPattern) == steps.logits.map(\.bitPattern))
-    #expect(heads.work == steps.work && heads.work.operations > 0)
 }
 
 @Test func aBenchmarkCountsWhatItRuns() throws {
