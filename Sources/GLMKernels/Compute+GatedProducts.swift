@@ -1,15 +1,15 @@
-/// down · (silu(gate · x) ⊙ (up · x)) of one token: three products, each of which takes what the ones before it gave.
+/// down · (silu(gate · x) ⊙ (up · x)) of one token: three products, the last of which takes what the others gave.
 public struct GatedGroup: @unchecked Sendable {
     /// `[inner, columns]`.
-    public var gate: WeightView
+    public let gate: WeightView
     /// `[inner, columns]`.
-    public var up: WeightView
+    public let up: WeightView
     /// `[rows, inner]`.
-    public var down: WeightView
+    public let down: WeightView
     /// `[columns]`.
-    public var x: UnsafePointer<Float>
+    public let x: UnsafePointer<Float>
     /// `[rows]`.
-    public var y: UnsafeMutablePointer<Float>
+    public let y: UnsafeMutablePointer<Float>
 
     /// An MLP whose memory the caller keeps alive until the region has run.
     /// - Precondition: the shapes agree.
@@ -53,7 +53,8 @@ extension Compute {
             && bytes <= Compute.mostGatedBytes
     }
 
-    /// All groups in one parallel region, each by one thread from x to y, in Float32. Bits are those of its three products.
+    /// All groups in one parallel region, each by one thread from x to y, in Float32. Bits are those of `Kernels.product`
+    /// three times, at every level; matrix registers, which `product` uses where there are some, add in another order.
     ///
     /// - Parameter others: products that share the region; each is cut into pieces, which come last.
     /// - Precondition: as many groups for each thread; one token in each of `others`.
@@ -67,7 +68,7 @@ extension Compute {
         groups.withUnsafeBufferPointer { groups in
             others.withUnsafeBufferPointer { others in
                 pool.parallel(threads * chunks) { index, scratch in
-                    // The slice of a thread: its groups, then its pieces.
+                    // The slice of a thread, where none is missing: its groups, then its pieces.
                     let (seat, chunk) = index.quotientAndRemainder(dividingBy: chunks)
                     if chunk < own {
                         let next =

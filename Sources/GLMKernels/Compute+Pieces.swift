@@ -27,7 +27,7 @@ struct PieceSize {
         return rows >= block ? rows / block * block : rows >= block / 2 ? block / 2 : block / 4
     }
 
-    /// Rows of the largest piece for one token. FP8 streams begin anew where scales change, so small pieces
+    /// Rows of the largest piece for one token. FP8 rows begin anew where scales change, so small pieces
     /// cost nothing more there, and the last one makes nobody late; but each puts the scales into the token, which takes as
     /// long as reading some rows, however wide they are: 128 pay for it. Other streams last as long as their piece.
     private func largest(_ format: WeightView.Format, rowBytes: Int) -> Int {

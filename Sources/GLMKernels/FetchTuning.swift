@@ -114,7 +114,11 @@ package struct FetchTuning {
     }
 
     /// The ways in which the threads of `pool` are to multiply: the usual ones of `kernels`, unless others are clearly faster.
-    package func fastest(_ kernels: Kernels, _ pool: ThreadPool) -> FetchWays {
+    ///
+    /// - Parameter arithmetic: of the products: in Float32 codes may be read as one stream.
+    package func fastest(
+        _ kernels: Kernels, _ pool: ThreadPool, arithmetic: ProductArithmetic = .float32
+    ) -> FetchWays {
         // Whole groups of codes are read, the last one too.
         let columns = (trials.joined().reduce(0) { max($0, $1[0].columns) } + 63) / 64 * 64
         return withTemporaryLines(bytes: columns * 4) { memory in
@@ -125,7 +129,7 @@ package struct FetchTuning {
                 pool.parallel(turn.pieces.count) { index, scratch in
                     let piece = turn.pieces[index]
                     scratch.withFloats(piece.rows.count) { sums in
-                        kernels.stream(piece.matrix, piece.rows, x: token, y: sums)
+                        kernels.stream(piece.matrix, piece.rows, arithmetic, x: token, y: sums)
                     }
                 }
                 return monotonicNanoseconds() - start
@@ -182,8 +186,8 @@ package struct FetchTuning {
 extension Kernels {
     /// Rows of `matrix` by one token, as numbers that nobody wants: the codes of FP8 without their scales.
     fileprivate func stream(
-        _ matrix: FetchTuning.Matrix, _ rows: Range<Int>, x: UnsafePointer<Float>,
-        y: UnsafeMutablePointer<Float>
+        _ matrix: FetchTuning.Matrix, _ rows: Range<Int>, _ arithmetic: ProductArithmetic,
+        x: UnsafePointer<Float>, y: UnsafeMutablePointer<Float>
     ) {
         let step = matrix.format == .float8E4M3 ? FetchTuning.codeRows : rows.count
         let way = fetchWays[matrix.format]
@@ -192,7 +196,8 @@ extension Kernels {
                 weights: matrix.base + start * matrix.rowBytes, row_bytes: matrix.rowBytes,
                 rows: min(step, rows.upperBound - start), columns: matrix.columns, scales: nil, block: 1,
                 phase: 0, x: x, y: y, next: nil, ahead: way.distance, cache: cache(way),
-                ahead_of_four: aheadOfFour(matrix.format, rowBytes: matrix.rowBytes))
+                ahead_of_four: arithmetic == .float32
+                    ? aheadOfFour(matrix.format, rowBytes: matrix.rowBytes) : 0)
             vectorProduct(matrix.format, &job)
         }
     }

@@ -20,8 +20,8 @@ package enum FetchWay: Int, CaseIterable, Sendable, AtomicRepresentable {
     }
 }
 
-/// How weights that meet one token are asked for, by their format: streams of FP8 codes end where their scales change, others with
-/// their piece.
+/// How weights that meet one token are asked for, by their format: four streams of FP8 codes end where their scales change, others
+/// with their piece.
 package struct FetchWays: Sendable, Equatable {
     /// FP8.
     package var codes: FetchWay
@@ -56,11 +56,13 @@ extension Kernels {
     }
 
     /// Bytes that requests run ahead of four neighbouring rows of codes that are read as one stream; 0 where rows a quarter apart
-    /// make four. A stream of short rows ends before the processor has noticed it, since codes are streamed in stretches of 128 rows.
+    /// make four, as in loops of fewer registers. A stream of short rows ends before the processor has noticed it, since codes are streamed in stretches of 128 rows.
     ///
     /// - Parameter rowBytes: from one row to the next, of rows that follow one another.
     package func aheadOfFour(_ format: WeightView.Format, rowBytes: Int) -> Int {
-        guard format == .float8E4M3, fetchesOnce, fetchWays.codes == .far else { return 0 }
+        guard format == .float8E4M3, vectors == .avx512, fetchesOnce, fetchWays.codes == .far else {
+            return 0
+        }
         // The next four rows and those behind them are under way: wider ones leave the nearest cache too little room.
         let distance = 8192
         return rowBytes <= distance / 8 ? distance : 0

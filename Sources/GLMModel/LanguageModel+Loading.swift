@@ -54,11 +54,11 @@ extension LanguageModel {
     private static func tune(
         _ models: [LanguageModel], _ checkpoint: Checkpoint, _ copied: Set<Int>, _ pool: ThreadPool
     ) {
-        let kernels = models[0].compute.kernels
+        let (kernels, arithmetic) = (models[0].compute.kernels, models[0].compute.arithmetic)
         // Rows of the embedding are copied, never multiplied.
         let matrices = checkpoint.matrices(besides: ["model.embed_tokens.weight"], copied: copied)
         guard let tuning = FetchTuning(matrices, for: kernels) else { return }
-        let ways = tuning.fastest(kernels, pool)
+        let ways = tuning.fastest(kernels, pool, arithmetic: arithmetic)
         for model in models { model.compute.fetch(ways) }
     }
 }

@@ -82,9 +82,12 @@ public final class MixtureOfExperts: Sendable {
         trace?(.routing(layer: layer, logits: first[0], routing))
         compute.finished(.gate, layer: layer)
         let order = ExpertOrder(routing, experts: router.expertCount, owned: owned)
+        let isWhole = makesWhole(order.runs.count, ofTokens: x.rowCount)
         compute.readsNext(
-            reads(order, ofTokens: x.rowCount) { [MemoryStretch($0.gate.view), MemoryStretch($0.up.view)] },
-            rows: x.rowCount)
+            reads(order, ofTokens: x.rowCount) {
+                let first = [MemoryStretch($0.gate.view), MemoryStretch($0.up.view)]
+                return isWhole ? first + [MemoryStretch($0.down.view)] : first
+            }, rows: x.rowCount)
         let common = Product(shared.down, of: compute.siluMultiply(first[1]))
         let limit = MixtureOfExperts.partBytes * compute.pool.threads / max(1, x.width * 4)
         return unsafe Tensor(rows: x.rowCount, width: x.width) { sum in
@@ -108,8 +111,7 @@ public final class MixtureOfExperts: Sendable {
         _ part: ExpertOrder.Part, of order: ExpertOrder, _ x: Tensor, beside others: [Product],
         following: ReadingOrder
     ) -> (Tensor, [Tensor]) {
-        if x.rowCount == 1, let one = factors.first, compute.keepsTogether(part.runs.count, bytes: one.bytes)
-        {
+        if makesWhole(part.runs.count, ofTokens: x.rowCount) {
             compute.willRead(following, rows: 1)
             return grouped(x, part, width: x.width, beside: others) { expert, rows, region in
                 unsafe region.add(
@@ -134,6 +136,12 @@ public final class MixtureOfExperts: Sendable {
             expert, rows, region in
             region.add(expert.down, rows, column: 0)
         }
+    }
+
+    /// Whether one thread makes an expert from its row to its output, where `chosen` are to be made.
+    private func makesWhole(_ chosen: Int, ofTokens tokens: Int) -> Bool {
+        guard tokens == 1, let one = factors.first else { return false }
+        return compute.keepsTogether(chosen, bytes: one.bytes)
     }
 
     /// Some weights of the chosen experts.
@@ -171,7 +179,7 @@ public final class MixtureOfExperts: Sendable {
                         width: width)
                     add(factors[expert - owned.lowerBound], own, &region)
                 }
-                if others.isEmpty { region.run(compute) } else { side = products(others, beside: region) }
+                if others.isEmpty { region.run() } else { side = products(others, beside: region) }
             }
         }
         return (grouped, side)

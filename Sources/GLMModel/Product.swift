@@ -37,8 +37,9 @@ struct Product {
     }
 }
 
-/// Products that do not wait for one another, for one parallel region, or one for each arithmetic among them.
+/// Products, and chains of them, that do not wait for one another, for one parallel region, or one for each arithmetic among them.
 struct ProductRegion {
+    private let compute: Compute
     private var float32: [ProductGroup] = []
     private var bfloat16: [ProductGroup] = []
     private var w8a8: [ProductGroup] = []
@@ -46,6 +47,7 @@ struct ProductRegion {
 
     /// - Parameter capacity: of products in the arithmetic of `compute`.
     init(_ compute: Compute, capacity: Int) {
+        self.compute = compute
         switch compute.arithmetic {
         case .float32: float32.reserveCapacity(capacity)
         case .bfloat16: bfloat16.reserveCapacity(capacity)
@@ -73,9 +75,12 @@ struct ProductRegion {
         unsafe gated.append(GatedGroup(gate: gate.view, up: up.view, down: down.view, x: x, y: y))
     }
 
-    func run(_ compute: Compute) {
-        if !gated.isEmpty { return compute.gatedProducts(gated, beside: float32) }
-        if !float32.isEmpty { compute.product(float32, arithmetic: .float32) }
+    func run() {
+        if !gated.isEmpty {
+            compute.gatedProducts(gated, beside: float32)
+        } else if !float32.isEmpty {
+            compute.product(float32, arithmetic: .float32)
+        }
         if !bfloat16.isEmpty { compute.product(bfloat16, arithmetic: .bfloat16) }
         if !w8a8.isEmpty { compute.product(w8a8, arithmetic: .w8a8) }
     }
@@ -88,7 +93,7 @@ func product(_ request: Product) -> Tensor {
         unsafe request.x.values.withUnsafeBufferPointer { input in
             guard let input = input.baseAddress else { return }
             unsafe request.add(to: &region, input, output)
-            region.run(request.compute)
+            region.run()
         }
     }
 }
@@ -102,27 +107,26 @@ func products(_ requests: [Product], beside region: ProductRegion? = nil) -> [Te
     var region = region ?? ProductRegion(compute, capacity: 2 * requests.count)
     var made: [Tensor] = []
     made.reserveCapacity(requests.count)
-    claim(requests, from: 0, &region, &made, compute)
+    claim(requests, from: 0, &region, &made)
     made.reverse()
     return made
 }
 
 /// Claims the outputs one inside the other; the innermost call has them all, and runs. The last output comes first.
 private func claim(
-    _ requests: [Product], from index: Int, _ region: inout ProductRegion, _ made: inout [Tensor],
-    _ compute: Compute
+    _ requests: [Product], from index: Int, _ region: inout ProductRegion, _ made: inout [Tensor]
 ) {
-    guard index < requests.count else { return region.run(compute) }
+    guard index < requests.count else { return region.run() }
     let request = requests[index]
     // For an output without elements perhaps nothing is lent.
     if request.x.rowCount * request.width == 0 {
-        claim(requests, from: index + 1, &region, &made, compute)
+        claim(requests, from: index + 1, &region, &made)
         return made.append(Tensor(zeros: [request.x.rowCount, request.width]))
     }
     let output = unsafe Tensor(rows: request.x.rowCount, width: request.width) { output in
         unsafe request.x.values.withUnsafeBufferPointer { input in
             if let input = input.baseAddress { unsafe request.add(to: &region, input, output) }
-            claim(requests, from: index + 1, &region, &made, compute)
+            claim(requests, from: index + 1, &region, &made)
         }
     }
     made.append(output)

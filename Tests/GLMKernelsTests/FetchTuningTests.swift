@@ -141,6 +141,11 @@ func onlyTheWayCounts(usual: FetchWay) throws {
 
 /// Four short rows of codes are one stream where requests run far ahead past the second level: two such fours fit in what is ahead.
 @Test func shortRowsOfCodesAreOneStream() {
+    for level in levels where level < .avx512 {
+        let fewRegisters = Kernels.table(level).fetching(once: true).fetching(FetchWays(.far))
+        #expect(fewRegisters.aheadOfFour(.float8E4M3, rowBytes: 384) == 0)
+    }
+    guard InstructionSet.best >= .avx512 else { return }
     let far = Kernels.table(.best).fetching(once: true).fetching(FetchWays(.far))
     for bytes in [1, 384, 1024] { #expect(far.aheadOfFour(.float8E4M3, rowBytes: bytes) >= 8 * bytes) }
     // Longer rows, and those with something between them, make four.

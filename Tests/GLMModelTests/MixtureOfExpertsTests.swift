@@ -34,10 +34,23 @@ import Testing
             shared: mlp(100, compute), compute: compute)
     }
 
-    @Test(arguments: [1, 2], [ProductArithmetic.float32, .bfloat16])
+    /// Vectors, whatever else there is; matrix registers where there are some.
+    private static let levels = Set([min(InstructionSet.best, .avx512), .best])
+
+    @Test(arguments: [1, 2, 3], [ProductArithmetic.float32, .bfloat16])
     func partsChangeNothing(threads: Int, arithmetic: ProductArithmetic) throws {
+        for level in Self.levels { try partsChangeNothing(level, threads: threads, arithmetic) }
+    }
+
+    private func partsChangeNothing(
+        _ level: InstructionSet, threads: Int, _ arithmetic: ProductArithmetic
+    ) throws {
         let compute = Compute(
-            kernels: .table(.best), pool: ThreadPool(threads: threads), arithmetic: arithmetic)
+            kernels: .table(level), pool: ThreadPool(threads: threads), arithmetic: arithmetic)
+        // Experts of a token alone are made whole by one thread each, or product by product by all: both roads are taken.
+        #expect(
+            compute.keepsTogether(Self.perToken, bytes: 3 * Self.width * Self.hidden * 4)
+                == (arithmetic == .float32 && level <= .avx512 && threads < 3))
         let mixture = Self.mixture(compute)
         let x = Tensor(
             shape: [Self.tokens, Self.hidden], values: Self.values(Self.tokens * Self.hidden, seed: 3))
