@@ -1,19 +1,19 @@
 /// down · (silu(gate · x) ⊙ (up · x)) of one token: three products, the last of which takes what the others gave.
-public struct GatedGroup: @unchecked Sendable {
+package struct GatedGroup: @unchecked Sendable {
     /// `[inner, columns]`.
-    public let gate: WeightView
+    package let gate: WeightView
     /// `[inner, columns]`.
-    public let up: WeightView
+    package let up: WeightView
     /// `[rows, inner]`.
-    public let down: WeightView
+    package let down: WeightView
     /// `[columns]`.
-    public let x: UnsafePointer<Float>
+    package let x: UnsafePointer<Float>
     /// `[rows]`.
-    public let y: UnsafeMutablePointer<Float>
+    package let y: UnsafeMutablePointer<Float>
 
     /// An MLP whose memory the caller keeps alive until the region has run.
     /// - Precondition: the shapes agree.
-    public init(
+    package init(
         gate: WeightView, up: WeightView, down: WeightView, x: UnsafePointer<Float>,
         y: UnsafeMutablePointer<Float>
     ) {
@@ -31,11 +31,7 @@ public struct GatedGroup: @unchecked Sendable {
     }
 
     /// Bytes and operations of the three products.
-    var work: Work {
-        [gate, up, down].reduce(.none) {
-            $0 + Work(bytes: $1.byteCount, operations: 2 * $1.rows * $1.columns)
-        }
-    }
+    var work: Work { gate.work(tokens: 1) + up.work(tokens: 1) + down.work(tokens: 1) }
 }
 
 extension Compute {
@@ -48,7 +44,7 @@ extension Compute {
     /// Whether `count` MLPs of one token, each with weights of `bytes` bytes, are better made by one thread each than product by product
     /// by all threads: every thread gets as many, none waits for another between the products, and the loops take activations as
     /// they are.
-    public func keepsTogether(_ count: Int, bytes: Int) -> Bool {
+    package func keepsTogether(_ count: Int, bytes: Int) -> Bool {
         arithmetic == .float32 && !kernels.multipliesMatrices && count > 0 && count % pool.threads == 0
             && bytes <= Compute.mostGatedBytes
     }
@@ -58,7 +54,7 @@ extension Compute {
     ///
     /// - Parameter others: products that share the region; each is cut into pieces, which come last.
     /// - Precondition: as many groups for each thread; one token in each of `others`.
-    public func gatedProducts(_ groups: [GatedGroup], beside others: [ProductGroup] = []) {
+    package func gatedProducts(_ groups: [GatedGroup], beside others: [ProductGroup] = []) {
         let threads = pool.threads
         precondition(groups.count % threads == 0, "\(groups.count) groups for \(threads) threads")
         precondition(others.allSatisfy { $0.tokens == 1 }, "several tokens beside single ones")

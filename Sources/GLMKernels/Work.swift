@@ -42,12 +42,14 @@ extension WeightView {
             - scales.columnOrigin / scales.blockColumns + 1
         return elements + down * across * MemoryLayout<Float>.size
     }
+
+    /// All weights once, and a multiply-add for each weight and token; nothing without tokens.
+    func work(tokens: Int) -> Work {
+        tokens > 0 ? Work(bytes: byteCount, operations: 2 * tokens * rows * columns) : .none
+    }
 }
 
 extension ProductGroup {
     /// The weights once, and a multiply-add for each weight and token; nothing without tokens.
-    public var work: Work {
-        guard tokens > 0 else { return .none }
-        return Work(bytes: weight.byteCount, operations: 2 * tokens * weight.rows * weight.columns)
-    }
+    public var work: Work { weight.work(tokens: tokens) }
 }
