@@ -56,16 +56,21 @@ extension Kernels {
     }
 
     /// Bytes that requests run ahead of four neighbouring rows of codes that are read as one stream; 0 where rows a quarter apart
-    /// make four, as in loops of fewer registers. A stream of short rows ends before the processor has noticed it, since codes are streamed in stretches of 128 rows.
+    /// make four, as in loops of fewer registers. Codes are streamed in stretches of 128 rows, and a stream of 32 ends before the
+    /// processor has noticed it; one of all has less to notice, and requests that lie side by side.
     ///
-    /// - Parameter rowBytes: from one row to the next, of rows that follow one another.
-    package func aheadOfFour(_ format: WeightView.Format, rowBytes: Int) -> Int {
-        guard format == .float8E4M3, vectors == .avx512, fetchesOnce, fetchWays.codes == .far else {
-            return 0
-        }
-        // The next four rows and those behind them are under way: wider ones leave the nearest cache too little room.
+    /// - Parameter rowBytes: from one row to the next; nil where something lies between them.
+    package func aheadOfFour(_ format: WeightView.Format, rowBytes: Int?) -> Int {
+        guard format == .float8E4M3, vectors == .avx512, fetchesOnce, let rowBytes else { return 0 }
         let distance = 8192
-        return rowBytes <= distance / 8 ? distance : 0
+        switch fetchWays.codes {
+        case .near: return 0
+        // The next four rows and those behind them are under way: wider ones leave the nearest cache too little room.
+        case .far: return rowBytes <= distance / 8 ? distance : 0
+        // As far behind the four that are being read as four streams would be asked for, as long as that is a small part of the cache.
+        case .secondLevel:
+            return rowBytes <= 32768 ? max(distance, 4 * rowBytes + FetchWay.secondLevel.distance) : 0
+        }
     }
 
     /// Where requests put lines, as the loops take it.

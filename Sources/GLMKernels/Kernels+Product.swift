@@ -103,7 +103,7 @@ extension Kernels {
             weights: w.base + rows.lowerBound * rowBytes, row_bytes: rowBytes, rows: rows.count,
             columns: w.columns, scales: nil, block: 1, phase: 0, x: x, y: y + rows.lowerBound,
             next: next, ahead: way.distance, cache: cache(way),
-            ahead_of_four: aheadOfFour(w.format, rowBytes: w.rowStride == w.columns ? rowBytes : .max))
+            ahead_of_four: aheadOfFour(w.format, rowBytes: w.rowStride == w.columns ? rowBytes : nil))
         guard let scales = w.scales else { return vectorProduct(w.format, &job) }
         let floats = PackedTokens.floats(tokens: 1, for: w)
         scratch.withFloats(2 * floats) { base in

@@ -151,7 +151,8 @@ struct BenchCommand: ParsableCommand {
         model.followOthers()
         if profiling.isWanted {
             let ways = model.compute.kernels.fetchWays
-            let (codes, numbers) = (BenchCommand.name(of: ways.codes), BenchCommand.name(of: ways.numbers))
+            let numbers = BenchCommand.name(of: ways.numbers)
+            let codes = BenchCommand.name(of: ways.codes) + BenchCommand.streams(of: model.compute)
             let others = codes == numbers || model.configuration.weightBlock == nil ? "" : ", FP8 \(codes)"
             Console.note("for one token weights are asked for \(numbers)\(others)\n")
         }
@@ -160,6 +161,14 @@ struct BenchCommand: ParsableCommand {
 
     private static func name(of way: FetchWay) -> String {
         "\(way.distance) bytes ahead" + (way == .secondLevel ? " into the second-level cache" : "")
+    }
+
+    /// Which rows of codes are read as one stream instead of four.
+    private static func streams(of compute: Compute) -> String {
+        let kernels = compute.kernels
+        func isOneStream(_ bytes: Int) -> Bool { kernels.aheadOfFour(.float8E4M3, rowBytes: bytes) > 0 }
+        if compute.arithmetic != .float32 || !isOneStream(1024) { return "" }
+        return isOneStream(2048) ? ", four rows as one stream" : ", four rows of at most 1024 as one stream"
     }
 
     /// The forward passes of a test under the test's name.

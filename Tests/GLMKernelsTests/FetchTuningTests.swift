@@ -139,8 +139,9 @@ func onlyTheWayCounts(usual: FetchWay) throws {
     }
 }
 
-/// Four short rows of codes are one stream where requests run far ahead past the second level: two such fours fit in what is ahead.
-@Test func shortRowsOfCodesAreOneStream() {
+/// Four rows of codes are one stream where requests run far ahead: short ones past the second level, of which two such fours fit in
+/// what is ahead; all but the widest into it, where what is ahead begins behind the four.
+@Test func neighboursOfCodesAreOneStream() {
     for level in levels where level < .avx512 {
         let fewRegisters = Kernels.table(level).fetching(once: true).fetching(FetchWays(.far))
         #expect(fewRegisters.aheadOfFour(.float8E4M3, rowBytes: 384) == 0)
@@ -149,13 +150,19 @@ func onlyTheWayCounts(usual: FetchWay) throws {
     let far = Kernels.table(.best).fetching(once: true).fetching(FetchWays(.far))
     for bytes in [1, 384, 1024] { #expect(far.aheadOfFour(.float8E4M3, rowBytes: bytes) >= 8 * bytes) }
     // Longer rows, and those with something between them, make four.
-    for bytes in [1025, 2048, .max] { #expect(far.aheadOfFour(.float8E4M3, rowBytes: bytes) == 0) }
-    for format in [WeightView.Format.bfloat16, .float32] {
-        #expect(far.aheadOfFour(format, rowBytes: 384) == 0)
+    for bytes in [1025, 2048, .max, nil] { #expect(far.aheadOfFour(.float8E4M3, rowBytes: bytes) == 0) }
+    let second = far.fetching(FetchWays(codes: .secondLevel, numbers: .far))
+    for bytes in [1, 384, 2048, 16384, 32768] {
+        #expect(
+            (4 * bytes + 4096...4 * bytes + 8192).contains(second.aheadOfFour(.float8E4M3, rowBytes: bytes)))
     }
-    for way in [FetchWay.near, .secondLevel] {
-        let other = far.fetching(FetchWays(codes: way, numbers: .far))
-        #expect(other.aheadOfFour(.float8E4M3, rowBytes: 384) == 0)
+    for bytes in [32769, .max, nil] { #expect(second.aheadOfFour(.float8E4M3, rowBytes: bytes) == 0) }
+    let near = far.fetching(FetchWays(codes: .near, numbers: .far))
+    #expect(near.aheadOfFour(.float8E4M3, rowBytes: 384) == 0)
+    for kernels in [far, second] {
+        for format in [WeightView.Format.bfloat16, .float32] {
+            #expect(kernels.aheadOfFour(format, rowBytes: 384) == 0)
+        }
+        #expect(kernels.fetching(once: false).aheadOfFour(.float8E4M3, rowBytes: 384) == 0)
     }
-    #expect(far.fetching(once: false).aheadOfFour(.float8E4M3, rowBytes: 384) == 0)
 }
