@@ -12,7 +12,7 @@
     /// What a process says when the launcher ends it because another one died: where it was, and whom it waited for.
     ///
     /// A signal handler may neither allocate nor lock, and has no argument: the line lies ready in memory that is made
-    /// once. Beside the lock of ``MPICalls`` this is the only global state of this program.
+    /// once. Beside the lock of ``MPICalls`` and the pulse that ``MPIProcess`` ends this is the only global state of this program.
     enum LastWords {
         private static let capacity = 512
         private static let line = Line()

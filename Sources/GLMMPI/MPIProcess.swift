@@ -3,12 +3,26 @@ package import GLMParallel
 
 #if MPI
     internal import CMPI
+    internal import Synchronization
+
+    #if canImport(Glibc)
+        internal import Glibc
+    #elseif canImport(Musl)
+        internal import Musl
+    #else
+        internal import Darwin
+    #endif
 #endif
 
 /// This process among those that `mpirun` has started.
 ///
 /// Without the package trait `MPI` there are none, and nothing of MPI is needed to build or run.
 package enum MPIProcess {
+    #if MPI
+        /// What is to be ended before MPI is.
+        private static let pulse = Mutex<Pulse?>(nil)
+    #endif
+
     /// Joins the others, or says why that cannot be.
     ///
     /// - Parameters:
@@ -42,6 +56,7 @@ package enum MPIProcess {
             start.end()
             let rank = Int(glm_mpi_rank())
             let pulse = Pulse(rank: rank, size: found, timeout: timeout)
+            MPIProcess.pulse.withLock { $0 = pulse }
             return (
                 MPIDevice(rank: rank, size: found, timeout: timeout, pulse: pulse),
                 (Int(processes), Int(processors))
@@ -56,6 +71,11 @@ package enum MPIProcess {
     /// Leaves the group in peace; without one it does nothing.
     package static func leave() {
         #if MPI
+            let pulse = pulse.withLock { pulse in
+                defer { pulse = nil }
+                return pulse
+            }
+            pulse?.end()
             MPICalls.alone { if glm_mpi_is_running() != 0 { _ = glm_mpi_finish() } }
         #endif
     }
@@ -63,7 +83,10 @@ package enum MPIProcess {
     /// Ends all processes of the group; returns where there is none.
     package static func abort(code: Int32) {
         #if MPI
-            if glm_mpi_is_running() != 0 { glm_mpi_abort(code) }
+            guard glm_mpi_is_running() != 0 else { return }
+            // The launcher ends all at once, and drops what it has not passed on yet of their last lines.
+            usleep(300_000)
+            glm_mpi_abort(code)
         #endif
     }
 }

@@ -20,10 +20,11 @@
         private static let tag: Int32 = 0
 
         private let rank: Int
-        private let size: Int
+        private let timeout: Duration
         private let interval: Duration
         private let waits = Atomic<Bool>(false)
         private let signs: Mutex<[Sign]>
+        private let mouth: Mouth
 
         /// What was heard of a process.
         struct Sign {
@@ -31,12 +32,15 @@
             fileprivate(set) var time: ContinuousClock.Instant?
             fileprivate(set) var waits = false
             fileprivate(set) var words = 0
+            fileprivate(set) var wasLast = false
         }
 
         init(rank: Int, size: Int, timeout: Duration) {
-            (self.rank, self.size) = (rank, size)
+            self.rank = rank
+            self.timeout = timeout
             interval = max(.milliseconds(10), min(.seconds(1), timeout / 8))
             signs = Mutex([Sign](repeating: Sign(), count: size))
+            mouth = Mouth(rank: rank, size: size, tag: Pulse.tag)
             startThread { self.speakUntilTheEnd() }
         }
 
@@ -45,11 +49,12 @@
 
         /// Hears what the others have said, and tells what is known of each of them.
         func listen() -> [Sign] {
-            while let (other, waits) = take() {
+            while let (other, word) = take() {
                 signs.withLock {
                     $0[other].time = .now
-                    $0[other].waits = waits
+                    $0[other].waits = word == .waits
                     $0[other].words += 1
+                    if word == .leaves { $0[other].wasLast = true }
                 }
             }
             return signs.withLock { $0 }
@@ -61,17 +66,31 @@
             now.waits && Double(now.words - then.words) >= time / interval / 2
         }
 
-        private func take() -> (rank: Int, waits: Bool)? {
+        /// Says the last word to all, and hears that of all: MPI must not end while a message is on its way. Gives up on whoever
+        /// does not come in the time that others are waited for.
+        func end() {
+            MPICalls.alone { mouth.close() }
+            let deadline = ContinuousClock.now + timeout
+            while ContinuousClock.now < deadline {
+                let signs = listen()
+                let isHeard = signs.indices.allSatisfy { $0 == rank || signs[$0].wasLast }
+                if MPICalls.alone({ mouth.isTaken() }) && isHeard { return }
+                usleep(200)
+            }
+        }
+
+        private func take() -> (rank: Int, word: Word)? {
             var other: Int32 = 0
             var value: Float = 0
             let isHere = MPICalls.alone { unsafe glm_mpi_take(Pulse.tag, &other, &value) != 0 }
-            return isHere ? (Int(other), value != 0) : nil
+            return isHere ? (Int(other), Word(rawValue: value) ?? .works) : nil
         }
 
         private func speakUntilTheEnd() {
-            var words: [Word?] = (0..<size).map { _ in nil }
             var lastTime = ContinuousClock.now, late = 0
-            while MPICalls.alone({ speak(&words, waits: waits.load(ordering: .relaxed) && late == 0) }) {
+            while MPICalls.alone({
+                mouth.speak(waits.load(ordering: .relaxed) && late == 0 ? .waits : .works)
+            }) {
                 usleep(UInt32(interval / .microseconds(1)))
                 // Who was stopped and goes on has kept the others waiting, whatever it does now.
                 let now = ContinuousClock.now
@@ -79,28 +98,69 @@
                 lastTime = now
             }
         }
+    }
+
+    /// What a process says of itself, as it travels.
+    private enum Word: Float {
+        case works = 0
+        case waits = 1
+        /// Nothing comes behind it.
+        case leaves = 2
+    }
+
+    /// The words of a process that are on their way; for one thread at a time, as MPI is.
+    @safe
+    private final class Mouth: @unchecked Sendable {
+        private let rank: Int
+        private let tag: Int32
+        private var isClosed = false
+        /// To each process.
+        private var letters: [[Letter]]
+
+        init(rank: Int, size: Int, tag: Int32) {
+            (self.rank, self.tag) = (rank, tag)
+            letters = [[Letter]](repeating: [], count: size)
+        }
 
         /// A word to a process that has not taken the last one is left out: so nothing piles up before one that stands still.
-        /// False once MPI has ended.
-        private func speak(_ words: inout [Word?], waits: Bool) -> Bool {
-            guard glm_mpi_is_running() != 0 else { return false }
-            for other in 0..<size where other != rank && words[other]?.isTaken ?? true {
-                words[other] = Word(waits, to: other, tag: Pulse.tag)
+        /// False once nothing more is said.
+        func speak(_ word: Word) -> Bool {
+            guard !isClosed, glm_mpi_is_running() != 0 else { return false }
+            _ = isTaken()
+            for other in letters.indices where other != rank && letters[other].isEmpty {
+                send(word, to: other)
             }
             return true
+        }
+
+        /// The last word, to everybody.
+        func close() {
+            guard !isClosed, glm_mpi_is_running() != 0 else { return }
+            isClosed = true
+            for other in letters.indices where other != rank { send(.leaves, to: other) }
+        }
+
+        /// Whether all words have left.
+        func isTaken() -> Bool {
+            for other in letters.indices { letters[other].removeAll { $0.isTaken } }
+            return letters.allSatisfy(\.isEmpty)
+        }
+
+        private func send(_ word: Word, to other: Int) {
+            letters[other].append(Letter(word.rawValue, to: other, tag: tag))
         }
     }
 
     /// A word on its way; its memory lives until it has arrived, or the process ends.
     @safe
-    private struct Word {
+    private struct Letter {
         private let message: UnsafeMutablePointer<glm_mpi_message>
         private let value: UnsafeMutablePointer<Float>
 
-        init(_ waits: Bool, to rank: Int, tag: Int32) {
+        init(_ word: Float, to rank: Int, tag: Int32) {
             unsafe message = .allocate(capacity: 1)
             unsafe value = .allocate(capacity: 1)
-            unsafe value.initialize(to: waits ? 1 : 0)
+            unsafe value.initialize(to: word)
             _ = unsafe glm_mpi_send(value, 1, Int32(rank), tag, message)
         }
 
