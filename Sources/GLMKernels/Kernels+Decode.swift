@@ -4,6 +4,9 @@ extension BlockScales {
     /// Whether no group of 16 columns, counted from the view's first, lies across the border of two blocks.
     var hasWholeGroups: Bool { blockColumns % 16 == 0 && columnOrigin % 16 == 0 }
 
+    /// The same of lines of 64 columns.
+    var hasWholeLines: Bool { blockColumns % 64 == 0 && columnOrigin % 64 == 0 }
+
     /// The column after the block that holds `column`.
     func blockEnd(_ column: Int) -> Int {
         column + blockColumns - (columnOrigin + column) % blockColumns

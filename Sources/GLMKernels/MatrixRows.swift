@@ -90,11 +90,6 @@ extension Kernels {
     }
 }
 
-extension BlockScales {
-    /// Whether blocks begin and end between lines of 64 columns.
-    fileprivate var hasWholeLines: Bool { blockColumns % 64 == 0 && columnOrigin % 64 == 0 }
-}
-
 @c @implementation
 func matrix_decode_tiles(
     _ weights: UnsafeRawPointer, _ count: Int, _ scales: UnsafeRawPointer?, _ block: Int, _ phase: Int,

@@ -56,6 +56,38 @@ func transposedBlocksOfAnyShape(level: InstructionSet) throws {
     }
 }
 
+/// Lines of codes that one token meets with all rows at a time: one line to nine, blocks of one line and of several that begin before
+/// the first, stretches of rows of every length, columns of a wider matrix.
+@Test(arguments: levels)
+func linesOfCodesEqualTheirTwin(level: InstructionSet) throws {
+    for (rows, columns) in [(1, 64), (140, 128), (200, 256), (129, 320), (70, 576)] {
+        for blocks in [
+            StoredMatrix.Blocks(rows: 128, columns: 128), .init(rows: 3, columns: 64),
+            .init(rowOrigin: 127, columnOrigin: 64),
+            .init(rows: 16, columns: 192, rowOrigin: 5, columnOrigin: 128),
+        ] {
+            let w = try StoredMatrix(
+                .float8E4M3, rows: rows, columns: columns, padding: rows % 2 * 7, blocks: blocks)
+            #expect(Kernels.table(level).sumsLines(w.view, tokens: 1) == (level >= .avx512))
+            let x = try activations(rows)
+            let fast = try transposed(level, w.view, x, tokens: 1)
+            #expect(
+                try bits(fast) == bits(naive(level, w.view, x, tokens: 1)), "[\(rows), \(columns)], \(blocks)"
+            )
+            // Negative control: a line with the scales of its neighbour shows.
+            guard blocks.columnOrigin > 0, columns > 64 else { continue }
+            var other = w.view
+            other.scales?.columnOrigin -= 64
+            #expect(try bits(transposed(level, other, x, tokens: 1)) != bits(fast))
+        }
+    }
+    // What has lines that two blocks share, or several tokens, takes another way.
+    let shared = try StoredMatrix(.float8E4M3, rows: 9, columns: 128, blocks: .init(columnOrigin: 32))
+    #expect(!Kernels.table(level).sumsLines(shared.view, tokens: 1))
+    let whole = try StoredMatrix(.float8E4M3, rows: 9, columns: 128)
+    #expect(!Kernels.table(level).sumsLines(whole.view, tokens: 2))
+}
+
 @Test(arguments: levels, WeightView.Format.allCases)
 func transposedCutsAndTokensAreEqual(level: InstructionSet, format: WeightView.Format) throws {
     let w = try StoredMatrix(format, rows: 150, columns: 200)

@@ -176,6 +176,26 @@ PRIMITIVE void f32x16_deal_64(const void *p, void *out, long step) {
 #undef ODD
 }
 
+// The other way round: 64 floats in code order, one group of 16 behind the other, in their own order.
+PRIMITIVE void f32x16_collect_64(const void *p, void *out) {
+    f32x16 a = f32x16_load(p), b = f32x16_load((const char *)p + 64);
+    f32x16 c = f32x16_load((const char *)p + 128), d = f32x16_load((const char *)p + 192);
+#define LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+    f32x16 ab0 = __builtin_shufflevector(a, b, LOW), ab1 = __builtin_shufflevector(a, b, HIGH);
+    f32x16 cd0 = __builtin_shufflevector(c, d, LOW), cd1 = __builtin_shufflevector(c, d, HIGH);
+#undef LOW
+#undef HIGH
+#define LOW 0, 1, 16, 17, 2, 3, 18, 19, 4, 5, 20, 21, 6, 7, 22, 23
+#define HIGH 8, 9, 24, 25, 10, 11, 26, 27, 12, 13, 28, 29, 14, 15, 30, 31
+    f32x16_store(out, __builtin_shufflevector(ab0, cd0, LOW));
+    f32x16_store((char *)out + 64, __builtin_shufflevector(ab0, cd0, HIGH));
+    f32x16_store((char *)out + 128, __builtin_shufflevector(ab1, cd1, LOW));
+    f32x16_store((char *)out + 192, __builtin_shufflevector(ab1, cd1, HIGH));
+#undef LOW
+#undef HIGH
+}
+
 // With one instruction set of its own, so through pointers and not always inlined: vectors by value crash the
 // compiler here.
 #if defined(__x86_64__)

@@ -97,6 +97,15 @@ TRANSPOSED_ROWS(2)
 TRANSPOSED_ROWS(3)
 TRANSPOSED_ROWS(4)
 
+// The transposed product of one token by FP8 rows of whole lines of 64 codes, none of which two blocks of scales share; with 32
+// registers. y is in code order until the last rows: element 4 i + j of a line at 16 j + i, and lacks 2^24.
+typedef struct {
+    vector_product rows;
+    int32_t last; // whether these are the last rows
+} transposed_codes;
+void transposed_code_lines_wide(const transposed_codes *job);
+AVX512 void transposed_code_lines_avx512(const transposed_codes *job) { transposed_code_lines_wide(job); }
+
 // `count` weights of one row as floats, in groups of 16 that lie `stride` floats apart, the last one filled
 // with zeros.
 #define DECODE(name)                                                                                                    \
