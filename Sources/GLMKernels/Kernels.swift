@@ -23,11 +23,14 @@ public struct Kernels: Sendable {
     public static func table(_ level: InstructionSet) -> Kernels {
         Kernels(
             level: min(level, .best), fetchesOnce: cpu_prefetches_past_l2() != 0,
-            fetchWays: cpu_asks_ahead_itself() != 0
-                ? FetchWays(codes: .secondLevel, numbers: .near) : FetchWays(.far),
+            fetchWays: usualFetchWays,
             avoidsSubnormals: cpu_slows_at_subnormals() != 0,
             decodesInMultipliers: cpu_decodes_in_multipliers() != 0)
     }
+
+    /// Asked once: in a virtual machine the question takes some microseconds, longer than many a loop.
+    private static let usualFetchWays =
+        cpu_asks_ahead_itself() != 0 ? FetchWays(codes: .secondLevel, numbers: .near) : FetchWays(.far)
 
     /// The same, with requests that pass the second-level cache and index keys in one stream, as on Zen, or neither.
     package func fetching(once: Bool) -> Kernels {
