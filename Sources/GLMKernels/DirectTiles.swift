@@ -83,22 +83,8 @@ private struct Quad {
     /// Asks for what follows in the rows that `streams` names.
     @inline(__always)
     func prefetchAfter(_ distance: Int, _ streams: Int32, _ cache: Int32) {
-        if streams < 2 { Quad.ask(a + distance, b + distance, cache) }
-        if streams & 1 == 0 { Quad.ask(c + distance, d + distance, cache) }
-    }
-
-    @inline(__always)
-    private static func ask(_ p: UnsafeRawPointer, _ q: UnsafeRawPointer, _ cache: Int32) {
-        if cache == 2 {
-            prefetch(p)
-            prefetch(q)
-        } else if cache == 1 {
-            prefetch_once(p)
-            prefetch_once(q)
-        } else {
-            prefetch_near(p)
-            prefetch_near(q)
-        }
+        if streams < 2 { askForWeights(a + distance, b + distance, cache: cache) }
+        if streams & 1 == 0 { askForWeights(c + distance, d + distance, cache: cache) }
     }
 
     /// 16 weights of each row as exact floats, `offset` bytes on.

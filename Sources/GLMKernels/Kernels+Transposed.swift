@@ -97,8 +97,8 @@ extension Kernels {
         } while start < w.rows
     }
 
-    /// One to four tokens: y is cleared, then the rows stream by in fours; FP8 rows go in stretches that share their
-    /// scales.
+    /// One to four tokens: y is cleared, then the rows stream by in fours, or line by line; FP8 rows go in stretches that share
+    /// their scales.
     private func streamedRows(
         _ w: WeightView, x: UnsafePointer<Float>, tokens: Int, xStride: Int, y: UnsafeMutablePointer<Float>,
         yStride: Int, next: UnsafeRawPointer?

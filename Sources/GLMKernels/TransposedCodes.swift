@@ -3,14 +3,16 @@ import CVector
 // One token against FP8 rows, transposed, lines of 64 codes side by side: their sums stay in registers while all rows that share
 // scales pass.
 
-/// Bytes that requests run ahead in the one stream that the rows make.
-private let transposedDistance = 8192
-
 /// y[c] = Σ_r x[r] · code[r, c] · scale, r ascending, added to what y has, for the 64 · `lines` columns from line `first` on.
 /// `lines` is a literal at every use: 1 or 4.
 @inline(__always)
 private func lineSums(_ job: transposed_codes, _ first: Int, _ lines: Int) {
     let rows = job.rows
+    // Whole rows ahead, then where the next pass begins: the next lines of these rows, or the next rows.
+    let ahead = max(1, rows.ahead / rows.row_bytes) &* rows.row_bytes
+    let isLastPass = first &+ lines == rows.columns / 64
+    let end = rows.rows &* rows.row_bytes
+    let beyond = isLastPass ? rows.distanceToNext &- first &* 64 : lines &* 64 &- end
     let y = rows.y + first &* 64
     var a = LineSums(y)
     var b = lines > 1 ? LineSums(y + 64) : LineSums(), c = lines > 1 ? LineSums(y + 128) : LineSums()
@@ -21,8 +23,8 @@ private func lineSums(_ job: transposed_codes, _ first: Int, _ lines: Int) {
     var w = rows.weights + first &* 64
     var row = 0
     while row < rows.rows {
-        let left = (rows.rows &- row) &* rows.row_bytes
-        let next = w + (rows.ahead < left ? rows.ahead : rows.ahead &+ rows.distanceToNext)
+        let place = row &* rows.row_bytes &+ ahead
+        let next = w + (place < end ? ahead : ahead &+ beyond)
         let x = f32x16_all(rows.x[row])
         a.add(wideCodes(w), f32x16_multiply(x, scaleA))
         if lines > 1 {
@@ -31,7 +33,7 @@ private func lineSums(_ job: transposed_codes, _ first: Int, _ lines: Int) {
             c.add(wideCodes(w + 128), f32x16_multiply(x, scaleC))
             d.add(wideCodes(w + 192), f32x16_multiply(x, scaleD))
         } else {
-            prefetch(next)
+            askForWeights(next, next, cache: rows.cache)
         }
         w += rows.row_bytes
         row &+= 1
@@ -44,10 +46,10 @@ private func lineSums(_ job: transposed_codes, _ first: Int, _ lines: Int) {
     }
 }
 
-/// What the codes of a line are multiplied by, times 2⁹⁶.
+/// What the token is multiplied by for a line: the scale of its codes, times 2⁹⁶; nothing without scales.
 @inline(__always)
 private func scale(of line: Int, _ rows: vector_product) -> f32x16 {
-    guard let scales = rows.scales else { return f32x16_all(CodeOrder.lift) }
+    guard let scales = rows.scales else { return f32x16_all(0) }
     return f32x16_all(f32_load(scales + (line &* 64 &+ rows.phase) / rows.block &* 4) * CodeOrder.lift)
 }
 
@@ -112,16 +114,17 @@ extension Kernels {
     /// Whether one token meets the rows of `w` line by line.
     package func sumsLines(_ w: WeightView, tokens: Int) -> Bool {
         guard vectors == .avx512, tokens == 1, let scales = w.scales else { return false }
-        return w.rows > 0 && w.columns % 64 == 0 && scales.hasWholeLines
+        return w.rows > 0 && w.hasWholeLines && scales.hasWholeLines
     }
 
+    /// y of one token, in stretches of rows that share their scales.
     /// - Precondition: `y` is zero; see `sumsLines`.
     @inline(never)
     func transposedLines(
         _ w: WeightView, _ scales: BlockScales, _ rows: vector_product, next: UnsafeRawPointer?
     ) {
         var job = transposed_codes(rows: rows, last: 0)
-        job.rows.ahead = transposedDistance
+        job.rows.ahead = singleStreamDistance
         for part in scales.stretches(of: 0..<w.rows) {
             job.rows.weights = w.base + part.lowerBound * rows.row_bytes
             job.rows.rows = part.count

@@ -4,12 +4,12 @@ import CVector
 // lanes per output.
 
 /// Bytes that prefetching runs ahead where the four rows are neighbours and make one stream.
-private let singleStreamDistance = 8192
+let singleStreamDistance = 8192
 
 /// Four rows of weights, a quarter of the job's rows apart, read side by side. Rows beyond the last repeat it.
 ///
 /// Four streams keep more requests under way than one of four neighbouring rows: 33 against 26 GB/s with two
-/// threads where the memory gives 34. Short rows of FP8 codes may be neighbours all the same (`aheadOfFour`).
+/// threads where the memory gives 34. Rows of FP8 codes may be neighbours all the same (`aheadOfFour`).
 struct FourRows {
     let a, b, c, d: UnsafeRawPointer
     /// Up to this byte of a row the prefetch stays in the row; beyond it, it belongs to the row that follows.
@@ -81,6 +81,21 @@ func askForWeights(
         prefetch_near(b)
         prefetch_near(c)
         prefetch_near(d)
+    }
+}
+
+/// Asks for two lines of weights.
+@inline(__always)
+func askForWeights(_ a: UnsafeRawPointer, _ b: UnsafeRawPointer, cache: Int32) {
+    if cache == 2 {
+        prefetch(a)
+        prefetch(b)
+    } else if cache == 1 {
+        prefetch_once(a)
+        prefetch_once(b)
+    } else {
+        prefetch_near(a)
+        prefetch_near(b)
     }
 }
 

@@ -75,7 +75,13 @@ package enum MPIProcess {
                 defer { pulse = nil }
                 return pulse
             }
-            pulse?.end()
+            if let missing = pulse?.end(), !missing.isEmpty {
+                let ranks = missing.map(String.init).joined(separator: ", ")
+                let line = "glm-infer: rank \(ranks): not heard of at the end; MPI waits for it\n"
+                _ = unsafe Array(line.utf8).withUnsafeBytes { bytes in
+                    unsafe write(STDERR_FILENO, bytes.baseAddress, bytes.count)
+                }
+            }
             MPICalls.alone { if glm_mpi_is_running() != 0 { _ = glm_mpi_finish() } }
         #endif
     }
@@ -84,7 +90,7 @@ package enum MPIProcess {
     package static func abort(code: Int32) {
         #if MPI
             guard glm_mpi_is_running() != 0 else { return }
-            // The launcher ends all at once, and drops what it has not passed on yet of their last lines.
+            // The launcher ends all at once, and drops what it has not passed on yet of their last lines: mostly it has by then.
             usleep(300_000)
             glm_mpi_abort(code)
         #endif

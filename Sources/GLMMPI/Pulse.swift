@@ -66,17 +66,20 @@
             now.waits && Double(now.words - then.words) >= time / interval / 2
         }
 
-        /// Says the last word to all, and hears that of all: MPI must not end while a message is on its way. Gives up on whoever
-        /// does not come in the time that others are waited for.
-        func end() {
+        /// Says the last word to all, and hears that of all: MPI must not end while a message is on its way.
+        ///
+        /// - Returns: those who have not come in the time that others are waited for; MPI's end may wait for them without end.
+        func end() -> [Int] {
             MPICalls.alone { mouth.close() }
             let deadline = ContinuousClock.now + timeout
             while ContinuousClock.now < deadline {
                 let signs = listen()
                 let isHeard = signs.indices.allSatisfy { $0 == rank || signs[$0].wasLast }
-                if MPICalls.alone({ mouth.isTaken() }) && isHeard { return }
+                if MPICalls.alone({ mouth.haveLeft() }) && isHeard { return [] }
                 usleep(200)
             }
+            let signs = listen()
+            return signs.indices.filter { $0 != rank && !signs[$0].wasLast }
         }
 
         private func take() -> (rank: Int, word: Word)? {
@@ -104,7 +107,7 @@
     private enum Word: Float {
         case works = 0
         case waits = 1
-        /// Nothing comes behind it.
+        /// Nothing is sent behind it, and so nothing comes: MPI keeps the order of calls that never overlap.
         case leaves = 2
     }
 
@@ -126,7 +129,7 @@
         /// False once nothing more is said.
         func speak(_ word: Word) -> Bool {
             guard !isClosed, glm_mpi_is_running() != 0 else { return false }
-            _ = isTaken()
+            _ = haveLeft()
             for other in letters.indices where other != rank && letters[other].isEmpty {
                 send(word, to: other)
             }
@@ -140,9 +143,9 @@
             for other in letters.indices where other != rank { send(.leaves, to: other) }
         }
 
-        /// Whether all words have left.
-        func isTaken() -> Bool {
-            for other in letters.indices { letters[other].removeAll { $0.isTaken } }
+        /// Whether all words have left, which are forgotten.
+        func haveLeft() -> Bool {
+            for other in letters.indices { letters[other].removeAll { $0.forgetIfLeft() } }
             return letters.allSatisfy(\.isEmpty)
         }
 
@@ -156,18 +159,20 @@
     private struct Letter {
         private let message: UnsafeMutablePointer<glm_mpi_message>
         private let value: UnsafeMutablePointer<Float>
+        /// What MPI said as it was sent.
+        private let status: Int32
 
         init(_ word: Float, to rank: Int, tag: Int32) {
             unsafe message = .allocate(capacity: 1)
             unsafe value = .allocate(capacity: 1)
             unsafe value.initialize(to: word)
-            _ = unsafe glm_mpi_send(value, 1, Int32(rank), tag, message)
+            unsafe status = glm_mpi_send(value, 1, Int32(rank), tag, message)
         }
 
-        /// Whether it has left; its memory is gone then.
-        var isTaken: Bool {
+        /// Whether it has left, or never will; its memory is gone then.
+        func forgetIfLeft() -> Bool {
             var done: Int32 = 0
-            let status = unsafe glm_mpi_test(message, &done)
+            let status = unsafe status == 0 ? glm_mpi_test(message, &done) : status
             guard status != 0 || done != 0 else { return false }
             unsafe message.deallocate()
             unsafe value.deallocate()

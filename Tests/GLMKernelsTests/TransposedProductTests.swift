@@ -81,6 +81,13 @@ func linesOfCodesEqualTheirTwin(level: InstructionSet) throws {
             #expect(try bits(transposed(level, other, x, tokens: 1)) != bits(fast))
         }
     }
+    // Cut between its lines, a matrix gives the same.
+    let wide = try StoredMatrix(.float8E4M3, rows: 70, columns: 576, blocks: .init(columnOrigin: 64))
+    let x = try activations(70)
+    let cuts = [0..<64, 64..<320, 320..<576]
+    #expect(
+        try bits(transposed(level, wide.view, x, tokens: 1, columns: cuts))
+            == bits(transposed(level, wide.view, x, tokens: 1)))
     // What has lines that two blocks share, or several tokens, takes another way.
     let shared = try StoredMatrix(.float8E4M3, rows: 9, columns: 128, blocks: .init(columnOrigin: 32))
     #expect(!Kernels.table(level).sumsLines(shared.view, tokens: 1))
