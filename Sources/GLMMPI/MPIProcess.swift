@@ -77,10 +77,7 @@ package enum MPIProcess {
             }
             if let missing = pulse?.end(), !missing.isEmpty {
                 let ranks = missing.map(String.init).joined(separator: ", ")
-                let line = "glm-infer: rank \(ranks): not heard of at the end; MPI waits for it\n"
-                _ = unsafe Array(line.utf8).withUnsafeBytes { bytes in
-                    unsafe write(STDERR_FILENO, bytes.baseAddress, bytes.count)
-                }
+                ErrorStream.say("glm-infer: rank \(ranks): not heard of at the end; MPI waits for it")
             }
             MPICalls.alone { if glm_mpi_is_running() != 0 { _ = glm_mpi_finish() } }
         #endif

@@ -20,12 +20,9 @@
                 guard !self.isOver.load(ordering: .acquiring) else { return }
                 let names = ["OMPI_COMM_WORLD_RANK", "PMI_RANK"]
                 let rank = names.lazy.compactMap { StartWatch.variable($0) }.first
-                let line =
+                ErrorStream.say(
                     "glm-infer: rank \(rank ?? "unknown"): waited for the others more than "
-                    + "\(timeout / .seconds(1)) s; in MPI_Init; see --collective-timeout\n"
-                _ = unsafe Array(line.utf8).withUnsafeBytes { bytes in
-                    unsafe write(STDERR_FILENO, bytes.baseAddress, bytes.count)
-                }
+                        + "\(timeout / .seconds(1)) s; in MPI_Init; see --collective-timeout")
                 _exit(74)
             }
         }
