@@ -109,9 +109,7 @@ extension Kernels {
             weights: w.base, row_bytes: w.rowStride * w.format.size, rows: w.rows, columns: w.columns,
             scales: nil, block: 1, phase: 0, x: x, y: y, next: next, ahead: way.distance,
             cache: cache(way), ahead_of_four: 0)
-        if let scales = w.scales, sumsLines(w, tokens: tokens) {
-            return transposedLines(w, scales, rows, next: next)
-        }
+        if let scales = w.scales, sumsLines(w, tokens: tokens) { return transposedLines(w, scales, rows) }
         var job = transposed_rows(rows: rows, x_stride: xStride, y_stride: yStride)
         guard let scales = w.scales else { return transposedRows(w.format, tokens, &job) }
         for part in scales.stretches(of: 0..<w.rows) {

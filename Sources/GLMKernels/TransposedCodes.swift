@@ -120,9 +120,7 @@ extension Kernels {
     /// y of one token, in stretches of rows that share their scales.
     /// - Precondition: `y` is zero; see `sumsLines`.
     @inline(never)
-    func transposedLines(
-        _ w: WeightView, _ scales: BlockScales, _ rows: vector_product, next: UnsafeRawPointer?
-    ) {
+    func transposedLines(_ w: WeightView, _ scales: BlockScales, _ rows: vector_product) {
         var job = transposed_codes(rows: rows, last: 0)
         job.rows.ahead = singleStreamDistance
         for part in scales.stretches(of: 0..<w.rows) {
@@ -130,7 +128,7 @@ extension Kernels {
             job.rows.rows = part.count
             job.rows.x = rows.x + part.lowerBound
             job.last = part.upperBound == w.rows ? 1 : 0
-            job.rows.next = job.last != 0 ? next : nil
+            job.rows.next = job.last != 0 ? rows.next : nil
             scales.fill(&job.rows, row: part.lowerBound, column: 0)
             transposed_code_lines_avx512(&job)
         }
