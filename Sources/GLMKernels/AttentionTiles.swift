@@ -86,33 +86,31 @@ func row_tile5_wide(_ job: UnsafePointer<row_tile>) { wideRows(job.pointee, 5) }
 @c @implementation
 func row_tile6_wide(_ job: UnsafePointer<row_tile>) { wideRows(job.pointee, 6) }
 
-/// One head by four rows, each sum in two halves: 8 of the 16 registers of AVX2. Head after head.
+/// The lanes from `half` on of up to 3 heads by four rows.
+@inline(__always)
+private func halfRows(_ job: row_tile, _ half: Int, _ heads: Int) -> HalfTile {
+    var tile = HalfTile()
+    var line = job.asked_before
+    var k = half
+    let end = job.groups &* 16
+    while k < end {
+        if half == 0 { askForLines(job, &line) }
+        let rows = (
+            f32x8_load(job.a + k), f32x8_load(job.b + k), f32x8_load(job.c + k), f32x8_load(job.d + k)
+        )
+        tile.add(rows, job.query + k, job.query_stride, heads)
+        k &+= 16
+    }
+    if let rows = job.row_tails, let query = job.query_tails {
+        tile.add(halves(rows + half, step: 16), query + half, 16, heads)
+    }
+    return tile
+}
+
+/// Four rows by `heads` heads, a literal from 1 to 3.
 @inline(__always)
 private func narrowRows(_ job: row_tile, _ heads: Int) {
-    var head = 0
-    var line = job.asked_before
-    while head < heads {
-        var sums = FourSums()
-        let query = job.query + head &* job.query_stride
-        var k = 0
-        let end = job.groups &* 16
-        while k < end {
-            let x = f32x16_load(query + k)
-            if head == 0 { askForLines(job, &line) }
-            sums.a = f32x16_multiply_add(f32x16_load(job.a + k), x, sums.a)
-            sums.b = f32x16_multiply_add(f32x16_load(job.b + k), x, sums.b)
-            sums.c = f32x16_multiply_add(f32x16_load(job.c + k), x, sums.c)
-            sums.d = f32x16_multiply_add(f32x16_load(job.d + k), x, sums.d)
-            k &+= 16
-        }
-        if let rows = job.row_tails, let tails = job.query_tails {
-            add(
-                f32x16_load(rows), f32x16_load(rows + 16), f32x16_load(rows + 32), f32x16_load(rows + 48),
-                tails + head &* 16, &sums)
-        }
-        sums.store(job.y + head &* job.y_stride, rows: job.rows)
-        head &+= 1
-    }
+    inHalves { halfRows(job, $0, heads) }.store(job.y, job.y_stride, job.rows, heads)
 }
 
 @c @implementation
@@ -121,12 +119,6 @@ func row_tile1_baseline(_ job: UnsafePointer<row_tile>) { narrowRows(job.pointee
 func row_tile2_baseline(_ job: UnsafePointer<row_tile>) { narrowRows(job.pointee, 2) }
 @c @implementation
 func row_tile3_baseline(_ job: UnsafePointer<row_tile>) { narrowRows(job.pointee, 3) }
-@c @implementation
-func row_tile4_baseline(_ job: UnsafePointer<row_tile>) { narrowRows(job.pointee, 4) }
-@c @implementation
-func row_tile5_baseline(_ job: UnsafePointer<row_tile>) { narrowRows(job.pointee, 5) }
-@c @implementation
-func row_tile6_baseline(_ job: UnsafePointer<row_tile>) { narrowRows(job.pointee, 6) }
 
 /// Sums of one head over 64 columns.
 private struct ColumnSums {
@@ -210,25 +202,28 @@ func value_tile5_wide(_ job: UnsafePointer<value_tile>) { wideValues(job.pointee
 @c @implementation
 func value_tile6_wide(_ job: UnsafePointer<value_tile>) { wideValues(job.pointee, 6) }
 
-/// One head over 64 columns, each vector in two halves: 8 of the 16 registers of AVX2. Head after head.
+/// The 32 columns from `column` of the job's 64 on, of up to 3 heads.
+@inline(__always)
+private func halfValues(_ job: value_tile, _ column: Int, _ heads: Int) {
+    var tile = HalfTile()
+    let y = job.y + column
+    if job.first == 0 { tile.load(y, step: 8, job.y_stride, heads) }
+    var x = job.x
+    var j = 0
+    while j < job.count {
+        tile.add(halves(job.rows[j] + (job.column &+ column), step: 8), all: x, job.x_stride, heads)
+        x += 1
+        j &+= 1
+    }
+    tile.save(y, step: 8, job.y_stride, heads)
+}
+
 @inline(__always)
 private func narrowValues(_ job: value_tile, _ heads: Int) {
-    var head = 0
-    while head < heads {
-        var sums = ColumnSums()
-        let y = job.y + head &* job.y_stride, x = job.x + head &* job.x_stride
-        if job.first == 0 { sums.load(y) }
-        var j = 0
-        while j < job.count {
-            let row = job.rows[j] + job.column, weight = f32x16_all(x[j])
-            sums.a = f32x16_multiply_add(weight, f32x16_load(row), sums.a)
-            sums.b = f32x16_multiply_add(weight, f32x16_load(row + 16), sums.b)
-            sums.c = f32x16_multiply_add(weight, f32x16_load(row + 32), sums.c)
-            sums.d = f32x16_multiply_add(weight, f32x16_load(row + 48), sums.d)
-            j &+= 1
-        }
-        sums.save(y)
-        head &+= 1
+    var column = 0
+    while column < 64 {
+        halfValues(job, column, heads)
+        column &+= 32
     }
 }
 
@@ -238,15 +233,9 @@ func value_tile1_baseline(_ job: UnsafePointer<value_tile>) { narrowValues(job.p
 func value_tile2_baseline(_ job: UnsafePointer<value_tile>) { narrowValues(job.pointee, 2) }
 @c @implementation
 func value_tile3_baseline(_ job: UnsafePointer<value_tile>) { narrowValues(job.pointee, 3) }
-@c @implementation
-func value_tile4_baseline(_ job: UnsafePointer<value_tile>) { narrowValues(job.pointee, 4) }
-@c @implementation
-func value_tile5_baseline(_ job: UnsafePointer<value_tile>) { narrowValues(job.pointee, 5) }
-@c @implementation
-func value_tile6_baseline(_ job: UnsafePointer<value_tile>) { narrowValues(job.pointee, 6) }
 
 extension Kernels {
-    /// `heads`, 1 to 6, by up to four rows.
+    /// `heads`, 1 to `tileWidth`, by up to four rows.
     @inline(never)
     func runRowTile(_ job: UnsafePointer<row_tile>, heads: Int) {
         switch (vectors, heads) {
@@ -256,22 +245,16 @@ extension Kernels {
         case (.avx512, 3): row_tile3_avx512(job)
         case (.avx512, 2): row_tile2_avx512(job)
         case (.avx512, _): row_tile1_avx512(job)
-        case (.avx2, 6): row_tile6_avx2(job)
-        case (.avx2, 5): row_tile5_avx2(job)
-        case (.avx2, 4): row_tile4_avx2(job)
         case (.avx2, 3): row_tile3_avx2(job)
         case (.avx2, 2): row_tile2_avx2(job)
         case (.avx2, _): row_tile1_avx2(job)
-        case (.baseline, 6): row_tile6_baseline(job)
-        case (.baseline, 5): row_tile5_baseline(job)
-        case (.baseline, 4): row_tile4_baseline(job)
         case (.baseline, 3): row_tile3_baseline(job)
         case (.baseline, 2): row_tile2_baseline(job)
         case (.baseline, _): row_tile1_baseline(job)
         }
     }
 
-    /// `heads`, 1 to 6, over 64 columns.
+    /// `heads`, 1 to `tileWidth`, over 64 columns.
     @inline(never)
     func runValueTile(_ job: UnsafePointer<value_tile>, heads: Int) {
         switch (vectors, heads) {
@@ -281,15 +264,9 @@ extension Kernels {
         case (.avx512, 3): value_tile3_avx512(job)
         case (.avx512, 2): value_tile2_avx512(job)
         case (.avx512, _): value_tile1_avx512(job)
-        case (.avx2, 6): value_tile6_avx2(job)
-        case (.avx2, 5): value_tile5_avx2(job)
-        case (.avx2, 4): value_tile4_avx2(job)
         case (.avx2, 3): value_tile3_avx2(job)
         case (.avx2, 2): value_tile2_avx2(job)
         case (.avx2, _): value_tile1_avx2(job)
-        case (.baseline, 6): value_tile6_baseline(job)
-        case (.baseline, 5): value_tile5_baseline(job)
-        case (.baseline, 4): value_tile4_baseline(job)
         case (.baseline, 3): value_tile3_baseline(job)
         case (.baseline, 2): value_tile2_baseline(job)
         case (.baseline, _): value_tile1_baseline(job)

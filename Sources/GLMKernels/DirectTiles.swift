@@ -87,6 +87,15 @@ private struct Quad {
         if streams & 1 == 0 { askForWeights(c + distance, d + distance, cache: cache) }
     }
 
+    /// 8 weights of each row as exact floats, F32 or BF16, `offset` bytes on.
+    @inline(__always)
+    func halves(_ format: Int32, _ offset: Int) -> FourHalves {
+        (
+            f32x8_load_weights(a + offset, format), f32x8_load_weights(b + offset, format),
+            f32x8_load_weights(c + offset, format), f32x8_load_weights(d + offset, format)
+        )
+    }
+
     /// 16 weights of each row as exact floats, `offset` bytes on.
     @inline(__always)
     func vectors(_ format: Int32, _ offset: Int) -> FourVectors {
@@ -97,76 +106,55 @@ private struct Quad {
     }
 }
 
-/// Sums of 2 rows × 2 or 3 tokens, each in two halves: 8 or 12 of the 16 registers of AVX2.
-private struct NarrowTile {
-    var a0 = f32x16_all(0), a1 = f32x16_all(0), a2 = f32x16_all(0)
-    var b0 = f32x16_all(0), b1 = f32x16_all(0), b2 = f32x16_all(0)
-
-    @inline(__always)
-    init() {}
-
-    @inline(__always)
-    mutating func add(
-        _ a: f32x16, _ b: f32x16, _ x: UnsafePointer<Float>, _ stride: Int, _ tokens: Int
-    ) {
-        let x0 = f32x16_load(x), x1 = f32x16_load(x + stride)
-        a0 = f32x16_multiply_add(a, x0, a0)
-        b0 = f32x16_multiply_add(b, x0, b0)
-        a1 = f32x16_multiply_add(a, x1, a1)
-        b1 = f32x16_multiply_add(b, x1, b1)
-        if tokens < 3 { return }
-        let x2 = f32x16_load(x + 2 &* stride)
-        a2 = f32x16_multiply_add(a, x2, a2)
-        b2 = f32x16_multiply_add(b, x2, b2)
-    }
-
-    /// `step` elements lie between the two rows; 0 for one row alone.
-    @inline(__always)
-    func store(_ y: UnsafeMutablePointer<Float>, _ stride: Int, _ step: Int, _ tokens: Int) {
-        y[0] = f32x16_sum(a0)
-        y[stride] = f32x16_sum(a1)
-        if tokens > 2 { y[2 &* stride] = f32x16_sum(a2) }
-        if step == 0 { return }
-        y[step] = f32x16_sum(b0)
-        y[stride &+ step] = f32x16_sum(b1)
-        if tokens > 2 { y[2 &* stride &+ step] = f32x16_sum(b2) }
-    }
-}
-
-/// The same as `wideBody`, two rows at a time.
+/// The same as `wideBody` with 2 or 3 tokens: the lanes from `half` on of four rows.
 @inline(__always)
-private func narrowBody(_ format: Int32, _ size: Int, _ tokens: Int, _ job: direct_tile) {
-    var index = 0
-    while index < 2 &* job.count {
-        let row = job.first &+ index / 2 &+ (index & 1) &* 2 &* job.step
-        index &+= 1
-        if row >= job.rows { continue }
-        let a = job.weights + row &* job.row_bytes
-        let b = job.weights + min(row &+ job.step, job.rows &- 1) &* job.row_bytes
-        var tile = NarrowTile()
-        var k = 0
-        while k < job.columns {
-            let offset = k &* size
-            let x = job.x + k / 16 &* job.x_stride
-            if job.streams < 2 && offset & 63 == 0 {
-                prefetch(a + (offset &+ job.ahead))
-                prefetch(b + (offset &+ job.ahead))
-            }
-            if size == 1 {
-                let first = codes(a + k), second = codes(b + k)
-                tile.add(first.0, second.0, x, 16, tokens)
-                tile.add(first.1, second.1, x + job.x_stride, 16, tokens)
-                tile.add(first.2, second.2, x + 2 &* job.x_stride, 16, tokens)
-                tile.add(first.3, second.3, x + 3 &* job.x_stride, 16, tokens)
-                k &+= 64
-            } else {
-                tile.add(
-                    f32x16_load_weights(a + offset, format), f32x16_load_weights(b + offset, format), x, 16,
-                    tokens)
-                k &+= 16
+private func halfBody(
+    _ format: Int32, _ size: Int, _ tokens: Int, _ job: direct_tile, _ row: Int, _ half: Int
+) -> HalfTile {
+    var w = Quad(job, row)
+    let ahead = job.ahead &+ (row &- job.first >= job.border ? job.jump : 0)
+    var x = job.x + half
+    var tile = HalfTile()
+    var k = 0
+    while k < job.columns {
+        if half == 0 { w.prefetchAfter(ahead, job.streams, job.cache) }
+        if size == 1 {
+            let a = halfCodes(w.a, half), b = halfCodes(w.b, half)
+            let c = halfCodes(w.c, half), d = halfCodes(w.d, half)
+            tile.add((a.0, b.0, c.0, d.0), x, 16, tokens)
+            tile.add((a.1, b.1, c.1, d.1), x + tokens &* 16, 16, tokens)
+            tile.add((a.2, b.2, c.2, d.2), x + tokens &* 32, 16, tokens)
+            tile.add((a.3, b.3, c.3, d.3), x + tokens &* 48, 16, tokens)
+        } else {
+            tile.add(w.halves(format, half &* size), x, 16, tokens)
+            // Half a line of BF16 may be the last.
+            if size == 2, k &+ 16 < job.columns {
+                tile.add(w.halves(format, half &* size &+ 32), x + tokens &* 16, 16, tokens)
             }
         }
-        tile.store(job.y + row, job.y_stride, row &+ job.step < job.rows ? job.step : 0, tokens)
+        w.advance(64)
+        x += tokens &* 64 / size
+        k &+= 64 / size
+    }
+    return tile
+}
+
+/// Half the lanes of `codes`, from 0 or 8 on.
+@inline(__always)
+private func halfCodes(_ p: UnsafeRawPointer, _ half: Int) -> FourHalves {
+    var w: FourHalves = (f32x8_all(0), f32x8_all(0), f32x8_all(0), f32x8_all(0))
+    f32x8_load_32_codes(p + half &* 4, &w)
+    return w
+}
+
+@inline(__always)
+private func narrowBody(_ format: Int32, _ size: Int, _ tokens: Int, _ job: direct_tile) {
+    var row = job.first
+    let end = job.first &+ job.count
+    while row < end {
+        inHalves { halfBody(format, size, tokens, job, row, $0) }
+            .scatter(job.y, job.y_stride, row, step: job.step, end: job.rows, tokens)
+        row &+= 1
     }
 }
 
@@ -214,7 +202,7 @@ func product_direct3_bf16_baseline(_ job: UnsafePointer<direct_tile>) { narrowBo
 func product_direct3_fp8_baseline(_ job: UnsafePointer<direct_tile>) { narrowBody(2, 1, 3, job.pointee) }
 
 extension Kernels {
-    /// One tile of 2 to 6 tokens.
+    /// One tile of 2 to `tileWidth` tokens.
     @inline(never)
     func runDirect(_ format: WeightView.Format, _ job: UnsafePointer<direct_tile>, tokens: Int) {
         switch (vectors, format, tokens) {
@@ -233,33 +221,18 @@ extension Kernels {
         case (.avx512, .float8E4M3, 4): product_direct4_fp8_avx512(job)
         case (.avx512, .float8E4M3, 5): product_direct5_fp8_avx512(job)
         case (.avx512, .float8E4M3, _): product_direct6_fp8_avx512(job)
-        default: runNarrow(format, job, tokens: tokens)
-        }
-    }
-
-    /// The same in parts of 2 or 3 tokens.
-    private func runNarrow(_ format: WeightView.Format, _ job: UnsafePointer<direct_tile>, tokens: Int) {
-        let parts = (tokens + 2) / 3
-        var part = job.pointee
-        for index in 0..<parts {
-            let count = tileTokens(tokens, parts, index)
-            switch (vectors, format, count) {
-            case (.avx2, .float32, 2): product_direct2_f32_avx2(&part)
-            case (.avx2, .float32, _): product_direct3_f32_avx2(&part)
-            case (.avx2, .bfloat16, 2): product_direct2_bf16_avx2(&part)
-            case (.avx2, .bfloat16, _): product_direct3_bf16_avx2(&part)
-            case (.avx2, .float8E4M3, 2): product_direct2_fp8_avx2(&part)
-            case (.avx2, .float8E4M3, _): product_direct3_fp8_avx2(&part)
-            case (.baseline, .float32, 2): product_direct2_f32_baseline(&part)
-            case (.baseline, .float32, _): product_direct3_f32_baseline(&part)
-            case (.baseline, .bfloat16, 2): product_direct2_bf16_baseline(&part)
-            case (.baseline, .bfloat16, _): product_direct3_bf16_baseline(&part)
-            case (.baseline, .float8E4M3, 2): product_direct2_fp8_baseline(&part)
-            default: product_direct3_fp8_baseline(&part)
-            }
-            part.x += count * 16
-            part.y += count * part.y_stride
-            part.streams = 3
+        case (.avx2, .float32, 2): product_direct2_f32_avx2(job)
+        case (.avx2, .float32, _): product_direct3_f32_avx2(job)
+        case (.avx2, .bfloat16, 2): product_direct2_bf16_avx2(job)
+        case (.avx2, .bfloat16, _): product_direct3_bf16_avx2(job)
+        case (.avx2, .float8E4M3, 2): product_direct2_fp8_avx2(job)
+        case (.avx2, .float8E4M3, _): product_direct3_fp8_avx2(job)
+        case (.baseline, .float32, 2): product_direct2_f32_baseline(job)
+        case (.baseline, .float32, _): product_direct3_f32_baseline(job)
+        case (.baseline, .bfloat16, 2): product_direct2_bf16_baseline(job)
+        case (.baseline, .bfloat16, _): product_direct3_bf16_baseline(job)
+        case (.baseline, .float8E4M3, 2): product_direct2_fp8_baseline(job)
+        case (.baseline, .float8E4M3, _): product_direct3_fp8_baseline(job)
         }
     }
 }

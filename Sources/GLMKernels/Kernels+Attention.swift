@@ -189,7 +189,7 @@ extension Kernels {
         packTokens(job.d + column, 0, 1, count, tails + 48, 16)
     }
 
-    /// Heads in tiles of at most six, as even as can be.
+    /// Heads in tiles, as even as can be.
     private func forEachHeadTile(_ heads: Int, _ body: (_ first: Int, _ count: Int) -> Void) {
         let tiles = (heads + tileWidth - 1) / tileWidth
         var first = 0

@@ -18,9 +18,11 @@ extension Kernels {
     /// multipliers' time.
     package func multipliesDirectly(_ w: WeightView, tokens: Int) -> Bool {
         guard tokens > 1, w.hasWholeGroups else { return false }
+        // Of 16 registers decoding takes its share, and half a vector's lanes meet a row a second time.
+        if vectors != .avx512 { return tokens <= tileWidth }
         return switch w.format {
         case .float32: true
-        case .bfloat16: tokens <= 2 * tileWidth || !decodesInMultipliers || vectors != .avx512
+        case .bfloat16: tokens <= 2 * tileWidth || !decodesInMultipliers
         case .float8E4M3: tokens <= 8
         }
     }
@@ -44,7 +46,7 @@ extension Kernels {
         let step = streams ? (rows.count + 3) / 4 : 1
         var job = direct_tile(
             weights: w.base + rows.lowerBound * rowBytes, row_bytes: rowBytes, rows: rows.count,
-            columns: w.columns, first: 0, count: step, step: step, x: packed.base, x_stride: 0, y: y,
+            columns: w.columns, first: 0, count: step, step: step, x: packed.base, y: y,
             y_stride: yStride, ahead: streams ? stream : neighbours, border: .max, jump: 0, streams: 0,
             cache: cache(way), factor: factor)
         if streams && stream >= rowBytes {
@@ -70,7 +72,6 @@ extension Kernels {
         for tile in 0..<tiles {
             let count = tileTokens(block.count, tiles, tile)
             job.x = UnsafePointer(packed.address(token: block.lowerBound + token))
-            job.x_stride = count * 16
             job.y = y + token * job.y_stride
             job.streams = tiles == 1 ? 0 : Int32(min(tile + 1, 3))
             runDirect(format, &job, tokens: count)

@@ -73,7 +73,7 @@ private func wideTile(_ job: transposed_tile, _ start: Int, _ tokens: Int) {
 @c @implementation
 func transposed_tiles_wide(_ job: UnsafePointer<transposed_tile>) {
     let job = job.pointee
-    let tiles = (job.tokens &+ tileWidth &- 1) / tileWidth
+    let tiles = (job.tokens &+ wideTileWidth &- 1) / wideTileWidth
     var start = 0
     var index = 0
     while index < tiles {
@@ -91,54 +91,31 @@ func transposed_tiles_wide(_ job: UnsafePointer<transposed_tile>) {
     }
 }
 
-/// 32 columns × up to 3 tokens: 12 of the 16 registers of AVX2.
+/// 32 columns × up to 3 tokens.
 @inline(__always)
 private func narrowTile(_ job: transposed_tile, _ start: Int, _ column: Int, _ tokens: Int) {
-    var a0 = f32x16_all(0), a1 = a0, a2 = a0, b0 = a0, b1 = a0, b2 = a0
-    let y = job.y + start &* job.y_stride + column, stride = job.y_stride
-    if job.first == 0 {
-        a0 = f32x16_load(y)
-        b0 = f32x16_load(y + 16)
-        if tokens > 1 { a1 = f32x16_load(y + stride) }
-        if tokens > 1 { b1 = f32x16_load(y + stride + 16) }
-        if tokens > 2 { a2 = f32x16_load(y + 2 &* stride) }
-        if tokens > 2 { b2 = f32x16_load(y + 2 &* stride + 16) }
-    }
+    var tile = HalfTile()
+    let y = job.y + start &* job.y_stride + column
+    if job.first == 0 { tile.load(y, step: 8, job.y_stride, tokens) }
     var w = job.panel + column
     var x = job.x + start &* job.x_stride
     let end = w + job.rows &* 64
     while w < end {
-        let a = f32x16_load(w), b = f32x16_load(w + 16)
-        let x0 = f32x16_all(x[0])
-        a0 = f32x16_multiply_add(x0, a, a0)
-        b0 = f32x16_multiply_add(x0, b, b0)
-        if tokens > 1 {
-            let x1 = f32x16_all(x[job.x_stride])
-            a1 = f32x16_multiply_add(x1, a, a1)
-            b1 = f32x16_multiply_add(x1, b, b1)
-        }
-        if tokens > 2 {
-            let x2 = f32x16_all(x[2 &* job.x_stride])
-            a2 = f32x16_multiply_add(x2, a, a2)
-            b2 = f32x16_multiply_add(x2, b, b2)
-        }
+        tile.add(halves(w, step: 8), all: x, job.x_stride, tokens)
         w += 64
         x += 1
     }
-    f32x16_store(y, a0)
-    f32x16_store(y + 16, b0)
-    if tokens > 1 { f32x16_store(y + stride, a1) }
-    if tokens > 1 { f32x16_store(y + stride + 16, b1) }
-    if tokens > 2 { f32x16_store(y + 2 &* stride, a2) }
-    if tokens > 2 { f32x16_store(y + 2 &* stride + 16, b2) }
+    tile.save(y, step: 8, job.y_stride, tokens)
 }
 
 @c @implementation
 func transposed_tiles_baseline(_ job: UnsafePointer<transposed_tile>) {
     let job = job.pointee
+    let tiles = (job.tokens &+ narrowTileWidth &- 1) / narrowTileWidth
     var start = 0
-    while start < job.tokens {
-        let tokens = min(3, job.tokens &- start)
+    var index = 0
+    while index < tiles {
+        let tokens = tileTokens(job.tokens, tiles, index)
         var column = 0
         while column < 64 {
             switch tokens {
@@ -149,6 +126,7 @@ func transposed_tiles_baseline(_ job: UnsafePointer<transposed_tile>) {
             column &+= 32
         }
         start &+= tokens
+        index &+= 1
     }
 }
 

@@ -1,7 +1,12 @@
 import CVector
 
-/// The most tokens of one tile.
-let tileWidth = 6
+extension Kernels {
+    /// The most tokens, or heads, of one tile of four rows: 24 sums in 32 registers, 12 in 16.
+    var tileWidth: Int { vectors == .avx512 ? wideTileWidth : narrowTileWidth }
+}
+
+let wideTileWidth = 6
+let narrowTileWidth = 3
 
 /// Sums of 4 rows × up to 6 tokens: 24 of the 32 registers of AVX-512.
 struct WideTile {

@@ -31,6 +31,7 @@ PRIMITIVE void prefetch_once(const void *p) { __builtin_prefetch(p, 0, 0); }
 PRIMITIVE float f32_load(const void *p) { float v; memcpy(&v, p, sizeof v); return v; }
 PRIMITIVE void f32x4_store(void *p, f32x4 v) { memcpy(p, &v, sizeof v); }
 PRIMITIVE f32x8 f32x8_load(const void *p) { f32x8 v; memcpy(&v, p, sizeof v); return v; }
+PRIMITIVE void f32x8_store(void *p, f32x8 v) { memcpy(p, &v, sizeof v); }
 PRIMITIVE f32x16 f32x16_load(const void *p) { f32x16 v; memcpy(&v, p, sizeof v); return v; }
 PRIMITIVE void f32x16_store(void *p, f32x16 v) { memcpy(p, &v, sizeof v); }
 
@@ -71,10 +72,20 @@ PRIMITIVE f32x16 f32x16_load_weights_first(const void *p, int32_t format, long c
     i8x16 v = 0; copy_short(&v, p, count); return f32x16_from_fp8(v);
 }
 
+// Eight of them, Float32 or BF16.
+typedef uint16_t u16x8 __attribute__((ext_vector_type(8)));
+typedef int32_t i32x8 __attribute__((ext_vector_type(8)));
+PRIMITIVE f32x8 f32x8_load_weights(const void *p, int32_t format) {
+    if (format == 0) return f32x8_load(p);
+    u16x8 v; memcpy(&v, p, sizeof v); return (f32x8)(__builtin_convertvector(v, i32x8) << 16);
+}
+
 // Arithmetic. `a * b + c` in ONE expression is a fused multiply-add where the target has one, and multiply
 // then add where it has not (never a call to fmaf).
 PRIMITIVE f32x16 f32x16_all(float a) { return (f32x16)a; }
 PRIMITIVE f32x16 f32x16_multiply_add(f32x16 a, f32x16 b, f32x16 c) { return a * b + c; }
+PRIMITIVE f32x8 f32x8_all(float a) { return (f32x8)a; }
+PRIMITIVE f32x8 f32x8_multiply_add(f32x8 a, f32x8 b, f32x8 c) { return a * b + c; }
 PRIMITIVE f32x16 f32x16_multiply(f32x16 a, f32x16 b) { return a * b; }
 PRIMITIVE f32x16 f32x16_divide(f32x16 a, f32x16 b) { return a / b; }
 PRIMITIVE f32x16 f32x16_add(f32x16 a, f32x16 b) { return a + b; }
@@ -97,6 +108,10 @@ PRIMITIVE f32x16 f32x16_scale_by_power(f32x16 y, f32x16 shifted) {
     i32x16 n = (i32x16)shifted - (i32x16)(f32x16)0x1.8p23f;
     i32x16 half = n >> 1;
     return y * (f32x16)((half + 127) << 23) * (f32x16)((n - half + 127) << 23);
+}
+
+PRIMITIVE f32x16 f32x16_join(f32x8 low, f32x8 high) {
+    return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 }
 
 // The one tree over 16 lanes: 8 apart, 4 apart, 2 apart, neighbours.
@@ -153,6 +168,18 @@ PRIMITIVE void f32x16_load_64_codes(const void *p, void *out) {
     i16x32 codes;
     memcpy(&codes, p, sizeof codes);
     f32x16_from_64_codes(codes, out);
+}
+// 32 of them: half the lanes of the four vectors.
+typedef int16_t i16x16 __attribute__((ext_vector_type(16)));
+PRIMITIVE void f32x8_load_32_codes(const void *p, void *out) {
+    const int32_t mask = (int32_t)0x87f00000;
+    i16x16 codes;
+    memcpy(&codes, p, sizeof codes);
+    i32x8 even = (i32x8)((codes << 8) >> 4), odd = (i32x8)(codes >> 4);
+    f32x8_store(out, (f32x8)((even << 16) & mask));
+    f32x8_store((char *)out + 32, (f32x8)((odd << 16) & mask));
+    f32x8_store((char *)out + 64, (f32x8)(even & mask));
+    f32x8_store((char *)out + 96, (f32x8)(odd & mask));
 }
 // The first 0 to 63 of them, the rest zero.
 PRIMITIVE void f32x16_load_codes_first(const void *p, long count, void *out) {

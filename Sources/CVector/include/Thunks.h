@@ -26,6 +26,11 @@
     AVX512 void name##_avx512 parameters { name##_wide arguments; } \
     AVX2 void name##_avx2 parameters { name##_baseline arguments; }
 
+// More than 16 registers hold.
+#define WIDE_KERNEL(name, parameters, arguments)             \
+    void name##_wide parameters;                             \
+    AVX512 void name##_avx512 parameters { name##_wide arguments; }
+
 // Rows of weights for the vector products. Where FP8 weights bring their scales (`product_fp8` has them in x,
 // which is in code order), `scales` points to the scale of the block that holds column 0 of these rows,
 // `phase` counts the columns of that block that lie before column 0; `phase` and `block` are multiples of 16.
@@ -46,20 +51,19 @@ typedef struct {
 VECTOR_PRODUCT(product_f32)
 VECTOR_PRODUCT(product_bf16)
 TILE_KERNEL(product_fp8, (const vector_product *job), (job))
-// The same by a tile of packed tokens: 4 rows by 2 to 6 with 32 registers, 2 rows by 2 or 3 with 16.
+// The same by a tile of packed tokens: 4 rows by 2 to 6 with 32 registers, by 2 or 3 with 16.
 // `columns` are whole lines of 64 bytes of weights; FP8 weights meet tokens in code order that have their scales.
 typedef struct {
     const void *weights;
     long row_bytes, rows, columns;
     long first, count, step;   // rows first + i, + step, + 2 step, + 3 step together, for i < count
     const float *x;            // packed: [group of 16][token][16]
-    long x_stride;             // floats from one group to the next; with 32 registers the tile's own
     float *y;                  // element (token, row) at y[token * y_stride + row]
     long y_stride;
     long ahead;                // bytes from a line to what is asked for meanwhile
     long border, jump;         // from row first + border on, what is asked for lies `jump` bytes further
     int32_t streams;           // whose: 0 of all four rows, 1 of the first two, 2 of the last two, 3 of none
-    int32_t cache;             // where it goes, with 32 registers, as in `vector_product`
+    int32_t cache;             // where it goes, as in `vector_product`
     float factor;              // what FP8 weights are multiplied by, with 32 registers; 1 costs nothing
 } direct_tile;
 #define DIRECT_TILE(tokens)                     \
@@ -149,21 +153,16 @@ typedef struct {
     long y_stride, rows;      // rows to store, 1 to 4
     int32_t first, last;      // strips
 } tile_product;
-// All tiles of the block, for 16 registers; and one tile of 1 to 6 tokens, the first of them number `start`,
-// for 32 registers.
-void product_tiles_baseline(const tile_product *job);
-AVX2 void product_tiles_avx2(const tile_product *job) { product_tiles_baseline(job); }
-#define WIDE_TILE(tokens)                                                                       \
-    void product_tile##tokens##_wide(const tile_product *job, const float *x, long start);      \
-    AVX512 void product_tile##tokens##_avx512(const tile_product *job, const float *x, long start) { \
-        product_tile##tokens##_wide(job, x, start);                                             \
-    }
-WIDE_TILE(1)
-WIDE_TILE(2)
-WIDE_TILE(3)
-WIDE_TILE(4)
-WIDE_TILE(5)
-WIDE_TILE(6)
+// One tile of 1 to 6 tokens, 1 to 3 with 16 registers, the first of them number `start`, whose packed tokens lie at x.
+#define TILE_PARAMETERS (const tile_product *job, const float *x, long start)
+#define PRODUCT_TILE(tokens) TILE_KERNEL(product_tile##tokens, TILE_PARAMETERS, (job, x, start))
+#define WIDE_PRODUCT_TILE(tokens) WIDE_KERNEL(product_tile##tokens, TILE_PARAMETERS, (job, x, start))
+PRODUCT_TILE(1)
+PRODUCT_TILE(2)
+PRODUCT_TILE(3)
+WIDE_PRODUCT_TILE(4)
+WIDE_PRODUCT_TILE(5)
+WIDE_PRODUCT_TILE(6)
 
 // y[t, c] += sum over r of x[t, r] * panel[r, c] for 64 columns, r ascending; starts from zero when `first`.
 typedef struct {
@@ -212,12 +211,13 @@ typedef struct {
     long asked, asked_before;                       // so many with each group; how many other tiles ask for before
 } row_tile;
 #define ROW_TILE(heads) TILE_KERNEL(row_tile##heads, (const row_tile *job), (job))
+#define WIDE_ROW_TILE(heads) WIDE_KERNEL(row_tile##heads, (const row_tile *job), (job))
 ROW_TILE(1)
 ROW_TILE(2)
 ROW_TILE(3)
-ROW_TILE(4)
-ROW_TILE(5)
-ROW_TILE(6)
+WIDE_ROW_TILE(4)
+WIDE_ROW_TILE(5)
+WIDE_ROW_TILE(6)
 
 // y[head * y_stride + c] += sum over j of x[head * x_stride + j] * rows[j][c] for 64 columns, j ascending; starts
 // from zero when `first`.
@@ -231,12 +231,13 @@ typedef struct {
     int32_t first;
 } value_tile;
 #define VALUE_TILE(heads) TILE_KERNEL(value_tile##heads, (const value_tile *job), (job))
+#define WIDE_VALUE_TILE(heads) WIDE_KERNEL(value_tile##heads, (const value_tile *job), (job))
 VALUE_TILE(1)
 VALUE_TILE(2)
 VALUE_TILE(3)
-VALUE_TILE(4)
-VALUE_TILE(5)
-VALUE_TILE(6)
+WIDE_VALUE_TILE(4)
+WIDE_VALUE_TILE(5)
+WIDE_VALUE_TILE(6)
 
 // Row by row.
 KERNEL(rms_norm, (const float *x, const float *weight, float epsilon, long count, float *output),
