@@ -18,8 +18,8 @@ extension Kernels {
     /// multipliers' time.
     package func multipliesDirectly(_ w: WeightView, tokens: Int) -> Bool {
         guard tokens > 1, w.hasWholeGroups else { return false }
-        // Of 16 registers decoding takes its share, and half a vector's lanes meet a row a second time.
-        if vectors != .avx512 { return tokens <= tileWidth }
+        // With 16 registers a panel pays sooner: half a vector's lanes meet a row twice, for every tile.
+        if vectors != .avx512 { return tokens <= (w.format == .float8E4M3 ? 1 : 2) * tileWidth }
         return switch w.format {
         case .float32: true
         case .bfloat16: tokens <= 2 * tileWidth || !decodesInMultipliers

@@ -116,10 +116,10 @@ package func indexLine(_ line: Int, dim: Int, shift: Int) -> Int {
     return place &* quarter &- (place == 3 ? dim & 1 : 0) &+ line &>> shift
 }
 
-/// Lines of the next block that are asked for with each element, while the heads from `first` on are scored.
+/// Lines of the next block that are asked for with each element, while the heads from `first` on are scored, `width` at a time.
 @inline(__always)
-package func indexLinesAsked(first: Int, heads: Int) -> Int {
-    if heads >= 16 { return first <= 8 ? 1 : 0 }
+package func indexLinesAsked(first: Int, heads: Int, width: Int) -> Int {
+    if heads >= 2 &* width { return first <= width ? 1 : 0 }
     return first == 0 ? 2 : 0
 }
 
@@ -136,7 +136,7 @@ private func wideHeads(_ job: index_block, _ first: Int, _ heads: Int, _ scores:
     var s0 = KeySums(), s1 = KeySums(), s2 = KeySums(), s3 = KeySums()
     var s4 = KeySums(), s5 = KeySums(), s6 = KeySums(), s7 = KeySums()
     var panel = job.panel
-    let asked = indexLinesAsked(first: first, heads: job.heads)
+    let asked = indexLinesAsked(first: first, heads: job.heads, width: 8)
     var line = first &* job.dim / 8
     var query = job.query + first &* job.dim
     let end = query + job.dim, stride = job.dim
@@ -189,7 +189,8 @@ func index_scores_wide(_ job: UnsafePointer<index_block>) {
     f32x16_store(job.scores + 16, scores.high)
 }
 
-/// Up to 4 heads by 16 keys, each sum in two halves: 8 of the 16 registers of AVX2.
+/// Up to 4 heads by 16 keys, each sum in two halves: 8 of the 16 registers of AVX2. The first two groups of four heads ask for
+/// half of the next keys each, as eight do above.
 @inline(__always)
 private func narrowHeads(
     _ job: index_block, _ first: Int, _ key: Int, _ heads: Int, _ scores: inout f32x16
@@ -197,9 +198,14 @@ private func narrowHeads(
     let zero = f32x16_all(0), factor = f32x16_all(job.scale)
     var a = zero, b = zero, c = zero, d = zero
     var panel = job.panel + key
+    let asked = key == 0 ? indexLinesAsked(first: first, heads: job.heads, width: 4) : 0
+    var line = first &* job.dim / 4
     var query = job.query + first &* job.dim
     let end = query + job.dim, stride = job.dim
     while query < end {
+        if asked > 0 { ask(job, line) }
+        if asked > 1 { ask(job, line &+ 1) }
+        line &+= asked
         let keys = f32x16_load(panel)
         a = f32x16_multiply_add(f32x16_all(query[0]), keys, a)
         if heads > 1 { b = f32x16_multiply_add(f32x16_all(query[stride]), keys, b) }

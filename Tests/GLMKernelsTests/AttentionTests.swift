@@ -271,17 +271,17 @@ private let indexShapes = [(1, 1, 1), (3, 17, 7), (32, 128, 130), (8, 9, 65), (7
 
 @Test(arguments: [1, 2, 3, 16, 21, 128], [0, 2])
 func everyLineOfTheNextKeysIsAskedForOnce(dim: Int, shift: Int) {
-    for heads in 1...40 {
+    for (heads, width) in (1...40).flatMap({ [($0, 8), ($0, 4)] }) {
         var lines: [Int] = []
         var first = 0
         while first < heads {
-            let asked = indexLinesAsked(first: first, heads: heads)
+            let asked = indexLinesAsked(first: first, heads: heads, width: width)
             for line in 0..<(asked * dim) {
-                lines.append(indexLine(first * dim / 8 + line, dim: dim, shift: shift))
+                lines.append(indexLine(first * dim / width + line, dim: dim, shift: shift))
             }
-            first += heads - first >= 8 ? 8 : heads - first >= 4 ? 4 : 1
+            first += heads - first >= width ? width : width > 4 && heads - first >= 4 ? 4 : 1
         }
-        #expect(lines.sorted() == Array(0..<(2 * dim)), "\(heads) heads")
+        #expect(lines.sorted() == Array(0..<(2 * dim)), "\(heads) heads, \(width) at a time")
     }
 }
 
