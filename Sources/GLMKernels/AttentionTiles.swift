@@ -93,18 +93,28 @@ private func halfRows(_ job: row_tile, _ half: Int, _ heads: Int) -> HalfTile {
     var line = job.asked_before
     var k = half
     let end = job.groups &* 16
-    while k < end {
-        if half == 0 { askForLines(job, &line) }
-        let rows = (
-            f32x8_load(job.a + k), f32x8_load(job.b + k), f32x8_load(job.c + k), f32x8_load(job.d + k)
-        )
-        tile.add(rows, job.query + k, job.query_stride, heads)
-        k &+= 16
+    if half == 0, job.asked > 0 {
+        while k < end {
+            askForLines(job, &line)
+            tile.add(rows(job, k), job.query + k, job.query_stride, heads)
+            k &+= 16
+        }
+    } else {
+        while k < end {
+            tile.add(rows(job, k), job.query + k, job.query_stride, heads)
+            k &+= 16
+        }
     }
-    if let rows = job.row_tails, let query = job.query_tails {
-        tile.add(halves(rows + half, step: 16), query + half, 16, heads)
+    if let tails = job.row_tails, let query = job.query_tails {
+        tile.add(halves(tails + half, step: 16), query + half, 16, heads)
     }
     return tile
+}
+
+/// Eight elements of each of the job's rows, from `k` on.
+@inline(__always)
+private func rows(_ job: row_tile, _ k: Int) -> FourHalves {
+    (f32x8_load(job.a + k), f32x8_load(job.b + k), f32x8_load(job.c + k), f32x8_load(job.d + k))
 }
 
 /// Four rows by `heads` heads, a literal from 1 to 3.

@@ -63,6 +63,19 @@ struct HalfTile {
         )
     }
 
+    /// 32 scores plus weight · max(0, scale · dot) of each token, one after the other, where lanes are scores.
+    @inline(__always)
+    func addPositive(
+        _ weights: UnsafePointer<Float>, _ scale: Float, _ tokens: Int, to scores: UnsafeMutablePointer<Float>
+    ) {
+        var sums = HalfSums()
+        sums.load(scores, 8)
+        sums.addPositive(t0, weights[0], scale)
+        if tokens > 1 { sums.addPositive(t1, weights[1], scale) }
+        if tokens > 2 { sums.addPositive(t2, weights[2], scale) }
+        sums.save(scores, 8)
+    }
+
     /// Row by row: a row's register is free behind it.
     @inline(__always)
     private mutating func add(_ w: FourHalves, _ x0: f32x8, _ x1: f32x8, _ x2: f32x8, _ tokens: Int) {
@@ -117,6 +130,15 @@ private struct HalfSums {
         f32x8_store(p + step, b)
         f32x8_store(p + 2 &* step, c)
         f32x8_store(p + 3 &* step, d)
+    }
+
+    /// Each plus weight · max(0, scale · dot).
+    @inline(__always)
+    mutating func addPositive(_ dots: HalfSums, _ weight: Float, _ scale: Float) {
+        a = f32x8_add_positive(a, dots.a, weight, scale)
+        b = f32x8_add_positive(b, dots.b, weight, scale)
+        c = f32x8_add_positive(c, dots.c, weight, scale)
+        d = f32x8_add_positive(d, dots.d, weight, scale)
     }
 
     @inline(__always)

@@ -116,12 +116,16 @@ package func indexLine(_ line: Int, dim: Int, shift: Int) -> Int {
     return place &* quarter &- (place == 3 ? dim & 1 : 0) &+ line &>> shift
 }
 
-/// Lines of the next block that are asked for with each element, while the heads from `first` on are scored, `width` at a time.
+/// Lines of the next block that are asked for with each element, while the heads from `first` on are scored.
 @inline(__always)
-package func indexLinesAsked(first: Int, heads: Int, width: Int) -> Int {
-    if heads >= 2 &* width { return first <= width ? 1 : 0 }
+package func indexLinesAsked(first: Int, heads: Int) -> Int {
+    if heads >= 16 { return first <= 8 ? 1 : 0 }
     return first == 0 ? 2 : 0
 }
+
+/// The same while the heads of tile number `tile` are scored.
+@inline(__always)
+package func indexLinesAsked(tile: Int, of tiles: Int) -> Int { tiles == 1 ? 2 : tile < 2 ? 1 : 0 }
 
 @inline(__always)
 private func ask(_ job: index_block, _ line: Int) {
@@ -136,7 +140,7 @@ private func wideHeads(_ job: index_block, _ first: Int, _ heads: Int, _ scores:
     var s0 = KeySums(), s1 = KeySums(), s2 = KeySums(), s3 = KeySums()
     var s4 = KeySums(), s5 = KeySums(), s6 = KeySums(), s7 = KeySums()
     var panel = job.panel
-    let asked = indexLinesAsked(first: first, heads: job.heads, width: 8)
+    let asked = indexLinesAsked(first: first, heads: job.heads)
     var line = first &* job.dim / 8
     var query = job.query + first &* job.dim
     let end = query + job.dim, stride = job.dim
@@ -189,66 +193,51 @@ func index_scores_wide(_ job: UnsafePointer<index_block>) {
     f32x16_store(job.scores + 16, scores.high)
 }
 
-/// Up to 4 heads by 16 keys, each sum in two halves: 8 of the 16 registers of AVX2. The first two groups of four heads ask for
-/// half of the next keys each, as eight do above.
+/// Up to 3 heads, a literal, by 32 keys. The first two tiles ask for half of the next keys each, as eight heads do above.
 @inline(__always)
-private func narrowHeads(
-    _ job: index_block, _ first: Int, _ key: Int, _ heads: Int, _ scores: inout f32x16
-) {
-    let zero = f32x16_all(0), factor = f32x16_all(job.scale)
-    var a = zero, b = zero, c = zero, d = zero
-    var panel = job.panel + key
-    let asked = key == 0 ? indexLinesAsked(first: first, heads: job.heads, width: 4) : 0
-    var line = first &* job.dim / 4
+private func narrowHeads(_ job: index_block, _ first: Int, _ heads: Int, _ asked: Int, _ start: Int) {
+    var dots = HalfTile()
+    var panel = job.panel
+    var line = start
     var query = job.query + first &* job.dim
-    let end = query + job.dim, stride = job.dim
+    let end = query + job.dim
     while query < end {
         if asked > 0 { ask(job, line) }
         if asked > 1 { ask(job, line &+ 1) }
         line &+= asked
-        let keys = f32x16_load(panel)
-        a = f32x16_multiply_add(f32x16_all(query[0]), keys, a)
-        if heads > 1 { b = f32x16_multiply_add(f32x16_all(query[stride]), keys, b) }
-        if heads > 2 { c = f32x16_multiply_add(f32x16_all(query[2 &* stride]), keys, c) }
-        if heads > 3 { d = f32x16_multiply_add(f32x16_all(query[3 &* stride]), keys, d) }
+        dots.add(halves(panel, step: 8), all: query, job.dim, heads)
         panel += blockKeys
         query += 1
     }
-    let w = job.weights + first
-    scores = f32x16_multiply_add(
-        f32x16_all(w[0]), f32x16_larger(f32x16_multiply(a, factor), zero), scores)
-    if heads > 1 {
-        scores = f32x16_multiply_add(
-            f32x16_all(w[1]), f32x16_larger(f32x16_multiply(b, factor), zero), scores)
-    }
-    if heads > 2 {
-        scores = f32x16_multiply_add(
-            f32x16_all(w[2]), f32x16_larger(f32x16_multiply(c, factor), zero), scores)
-    }
-    if heads > 3 {
-        scores = f32x16_multiply_add(
-            f32x16_all(w[3]), f32x16_larger(f32x16_multiply(d, factor), zero), scores)
-    }
+    // scores + weight · max(0, scale · dot), head by head.
+    dots.addPositive(job.weights + first, job.scale, heads, to: job.scores)
 }
 
 @c @implementation
 func index_scores_baseline(_ job: UnsafePointer<index_block>) {
     let job = job.pointee
+    let tiles = (job.heads &+ narrowTileWidth &- 1) / narrowTileWidth
     var key = 0
     while key < blockKeys {
-        var scores = f32x16_all(0)
-        var head = 0
-        while head < job.heads {
-            if job.heads &- head >= 4 {
-                narrowHeads(job, head, key, 4, &scores)
-                head &+= 4
-            } else {
-                narrowHeads(job, head, key, 1, &scores)
-                head &+= 1
-            }
-        }
-        f32x16_store(job.scores + key, scores)
+        f32x16_store(job.scores + key, f32x16_all(0))
         key &+= 16
+    }
+    var first = 0
+    var tile = 0
+    while tile < tiles {
+        let heads = tileTokens(job.heads, tiles, tile)
+        let asked = indexLinesAsked(tile: tile, of: tiles)
+        switch (heads, asked) {
+        case (3, 0): narrowHeads(job, first, 3, 0, 0)
+        case (3, 1): narrowHeads(job, first, 3, 1, tile &* job.dim)
+        case (3, _): narrowHeads(job, first, 3, 2, 0)
+        case (2, 0): narrowHeads(job, first, 2, 0, 0)
+        case (2, 1): narrowHeads(job, first, 2, 1, tile &* job.dim)
+        case (2, _): narrowHeads(job, first, 2, 2, 0)
+        default: narrowHeads(job, first, 1, 2, 0)
+        }
+        first &+= heads
+        tile &+= 1
     }
 }
 

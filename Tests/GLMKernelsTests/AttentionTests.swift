@@ -271,17 +271,25 @@ private let indexShapes = [(1, 1, 1), (3, 17, 7), (32, 128, 130), (8, 9, 65), (7
 
 @Test(arguments: [1, 2, 3, 16, 21, 128], [0, 2])
 func everyLineOfTheNextKeysIsAskedForOnce(dim: Int, shift: Int) {
-    for (heads, width) in (1...40).flatMap({ [($0, 8), ($0, 4)] }) {
+    for heads in 1...40 {
         var lines: [Int] = []
         var first = 0
         while first < heads {
-            let asked = indexLinesAsked(first: first, heads: heads, width: width)
+            let asked = indexLinesAsked(first: first, heads: heads)
             for line in 0..<(asked * dim) {
-                lines.append(indexLine(first * dim / width + line, dim: dim, shift: shift))
+                lines.append(indexLine(first * dim / 8 + line, dim: dim, shift: shift))
             }
-            first += heads - first >= width ? width : width > 4 && heads - first >= 4 ? 4 : 1
+            first += heads - first >= 8 ? 8 : heads - first >= 4 ? 4 : 1
         }
-        #expect(lines.sorted() == Array(0..<(2 * dim)), "\(heads) heads, \(width) at a time")
+        #expect(lines.sorted() == Array(0..<(2 * dim)), "\(heads) heads")
+    }
+    for tiles in 1...14 {
+        let lines = (0..<tiles).flatMap { tile in
+            (0..<indexLinesAsked(tile: tile, of: tiles) * dim).map {
+                indexLine(tile * dim + $0, dim: dim, shift: shift)
+            }
+        }
+        #expect(lines.sorted() == Array(0..<(2 * dim)), "\(tiles) tiles")
     }
 }
 

@@ -110,6 +110,12 @@ PRIMITIVE f32x16 f32x16_scale_by_power(f32x16 y, f32x16 shifted) {
     return y * (f32x16)((half + 127) << 23) * (f32x16)((n - half + 127) << 23);
 }
 
+// sum + weight * max(0, scale * dot): a NaN counts as 0.
+PRIMITIVE f32x8 f32x8_add_positive(f32x8 sum, f32x8 dot, float weight, float scale) {
+    f32x8 scaled = dot * scale;
+    f32x8 positive = scaled > (f32x8)0 ? scaled : (f32x8)0;
+    return (f32x8)weight * positive + sum;
+}
 PRIMITIVE f32x16 f32x16_join(f32x8 low, f32x8 high) {
     return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 }
