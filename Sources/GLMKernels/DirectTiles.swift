@@ -106,7 +106,7 @@ private struct Quad {
     }
 }
 
-/// The same as `wideBody` with 2 or 3 tokens: the lanes from `half` on of four rows.
+/// The same as `wideBody` with 2 or 3 tokens and a factor of 1: the lanes from `half` on of four rows.
 @inline(__always)
 private func halfBody(
     _ format: Int32, _ size: Int, _ tokens: Int, _ job: direct_tile, _ row: Int, _ half: Int

@@ -13,12 +13,12 @@ extension WeightView {
 }
 
 extension Kernels {
-    /// Whether a block of `tokens` meets the weights as they are stored. FP8 is decoded once for each tile of
+    /// Whether a block of `tokens` meets the weights as they are stored. With AVX-512 FP8 is decoded once for each tile of
     /// tokens then, so from the second tile on a panel may cost less; BF16 from the third on, where decoding takes the
     /// multipliers' time.
     package func multipliesDirectly(_ w: WeightView, tokens: Int) -> Bool {
         guard tokens > 1, w.hasWholeGroups else { return false }
-        // With 16 registers a panel pays sooner: half a vector's lanes meet a row twice, for every tile.
+        // A panel pays sooner elsewhere: every tile of fewer tokens meets a row twice, by half its lanes.
         if vectors != .avx512 { return tokens <= (w.format == .float8E4M3 ? 1 : 2) * tileWidth }
         return switch w.format {
         case .float32: true

@@ -12,7 +12,7 @@ extension Kernels {
     /// + n]`.
     ///
     /// One token streams the weights by. More tokens are packed and run in tiles against weights as they are
-    /// stored, or against strips of decoded ones (many tokens by FP8, rows that are not whole lines); a call
+    /// stored, or against strips of decoded ones (many tokens, see `multipliesDirectly`; rows that are not whole groups); a call
     /// takes up to some hundred kilobytes of scratch for that, so rows should come in dozens.
     /// - Parameter next: weights that the thread will probably read then.
     /// - Precondition: `rows` lies in the matrix; x is `[tokens, w.columns]` with row stride `xStride`.

@@ -16,7 +16,8 @@ public struct Kernels: Sendable {
     /// Whether factors that are subnormal numbers are to be avoided; no result depends on it.
     private(set) var avoidsSubnormals: Bool
     /// Whether making floats of weights takes the multipliers' time. BF16 weights that meet many tokens are then decoded
-    /// once, into a panel, and not by every tile in registers. No result depends on it.
+    /// once, into a panel, and not by every tile in registers; with narrower vectors than AVX-512 they always are. No result
+    /// depends on it.
     package private(set) var decodesInMultipliers: Bool
 
     /// The kernels of `level`, or of the best level below it that this process can run.

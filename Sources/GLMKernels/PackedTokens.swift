@@ -1,7 +1,8 @@
 import CVector
 
 /// Rows of activations rearranged for the tiles: in blocks of tokens, each block tile by tile as [tile][group
-/// of 16][token][16], the end filled with zeros. Made once for all rows of weights it meets.
+/// of 16][token][16], the end filled with zeros. Made once for all rows of weights it meets,
+/// for tiles of the `Kernels` that packed it.
 struct PackedTokens: @unchecked Sendable {
     /// Tokens of one block: what is in use of it must stay in the second-level cache beside the partial sums.
     private static let blockTokens = 48

@@ -267,7 +267,9 @@ private final class PagedColumns {
     deinit { pages.deallocate() }
 }
 
-private let indexShapes = [(1, 1, 1), (3, 17, 7), (32, 128, 130), (8, 9, 65), (7, 130, 129), (13, 256, 97)]
+private let indexShapes = [
+    (1, 1, 1), (2, 33, 40), (3, 17, 7), (32, 128, 130), (8, 9, 65), (7, 130, 129), (13, 256, 97),
+]
 
 @Test(arguments: [1, 2, 3, 16, 21, 128], [0, 2])
 func everyLineOfTheNextKeysIsAskedForOnce(dim: Int, shift: Int) {

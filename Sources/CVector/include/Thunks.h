@@ -52,7 +52,7 @@ VECTOR_PRODUCT(product_f32)
 VECTOR_PRODUCT(product_bf16)
 TILE_KERNEL(product_fp8, (const vector_product *job), (job))
 // The same by a tile of packed tokens: 4 rows by 2 to 6 with 32 registers, by 2 or 3 with 16.
-// `columns` are whole lines of 64 bytes of weights; FP8 weights meet tokens in code order that have their scales.
+// `columns` are whole lines of 64 bytes of weights, of BF16 half a line may be the last; FP8 weights meet tokens in code order that have their scales.
 typedef struct {
     const void *weights;
     long row_bytes, rows, columns;
