@@ -21,7 +21,8 @@ private func naive(_ level: InstructionSet, _ w: WeightView, _ x: GuardedBytes, 
     }
 }
 
-/// Every size of tile and one to three passes (narrower vectors than AVX-512 take panels from the third on), rows that fill no four, rows with something between them.
+/// Every size of tile and one to three passes (narrower vectors than AVX-512 take panels from the third on), rows that
+/// fill no four, rows with something between them.
 @Test(arguments: levels, WeightView.Format.allCases)
 func directTilesEqualTheirTwin(level: InstructionSet, format: WeightView.Format) throws {
     for columns in format == .float8E4M3 ? [64, 192, 320] : [16, 48, 64, 192, 240, 320] {
