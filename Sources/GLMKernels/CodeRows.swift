@@ -19,12 +19,20 @@ private func fourRows(_ job: vector_product, isWide: Bool) {
         var sums = FourSums()
         var k = 0
         while k < whole {
-            if isWide { requests.ask(k) } else { w.prefetchAfter(k) }
-            let x = FourGroups(job.x + k)
-            sums.a = x.add(isWide ? wideCodes(w.a + k) : codes(w.a + k), sums.a)
-            sums.b = x.add(isWide ? wideCodes(w.b + k) : codes(w.b + k), sums.b)
-            sums.c = x.add(isWide ? wideCodes(w.c + k) : codes(w.c + k), sums.c)
-            sums.d = x.add(isWide ? wideCodes(w.d + k) : codes(w.d + k), sums.d)
+            if isWide {
+                requests.ask(k)
+                let x = FourGroups(job.x + k)
+                sums.a = x.add(wideCodes(w.a + k), sums.a)
+                sums.b = x.add(wideCodes(w.b + k), sums.b)
+                sums.c = x.add(wideCodes(w.c + k), sums.c)
+                sums.d = x.add(wideCodes(w.d + k), sums.d)
+            } else {
+                w.prefetchAfter(k)
+                addHalves(w.a + k, job.x + k, &sums.a)
+                addHalves(w.b + k, job.x + k, &sums.b)
+                addHalves(w.c + k, job.x + k, &sums.c)
+                addHalves(w.d + k, job.x + k, &sums.d)
+            }
             k &+= 64
         }
         if whole < job.columns {
@@ -37,6 +45,23 @@ private func fourRows(_ job: vector_product, isWide: Bool) {
         sums.scatter(job.y, row, step: step, end: job.rows)
         row &+= next
     }
+}
+
+/// 64 codes of a row: lanes 0 to 7 of their four groups, then the others. The token is read again for each row, since four rows'
+/// sums and codes leave no register for it.
+@inline(__always)
+private func addHalves(_ w: UnsafeRawPointer, _ x: UnsafePointer<Float>, _ sum: inout f32x16) {
+    let low = half(w, x, f32x16_low(sum))
+    sum = f32x16_join(low, half(w + 32, x + 8, f32x16_high(sum)))
+}
+
+@inline(__always)
+private func half(_ w: UnsafeRawPointer, _ x: UnsafePointer<Float>, _ sum: f32x8) -> f32x8 {
+    keep_order()
+    var v: FourHalves = (f32x8_all(0), f32x8_all(0), f32x8_all(0), f32x8_all(0))
+    f32x8_load_32_codes(w, &v)
+    let first = f32x8_multiply_add(v.1, f32x8_load(x + 16), f32x8_multiply_add(v.0, f32x8_load(x), sum))
+    return f32x8_multiply_add(v.3, f32x8_load(x + 48), f32x8_multiply_add(v.2, f32x8_load(x + 32), first))
 }
 
 /// What is asked for while four rows of codes are multiplied: four lines at a time, of each stream one or of the only one the next.

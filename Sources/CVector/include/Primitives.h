@@ -28,6 +28,9 @@ PRIMITIVE void prefetch(const void *p) { __builtin_prefetch(p, 0, 1); }
 PRIMITIVE void prefetch_near(const void *p) { __builtin_prefetch(p, 0, 3); }
 // For what is read once: it does not drive out of the outer caches what is used again.
 PRIMITIVE void prefetch_once(const void *p) { __builtin_prefetch(p, 0, 0); }
+// What stands behind it in the source is not read before. A loop for few registers that the compiler rearranges, to read a vector once
+// for several sums, keeps them in memory.
+PRIMITIVE void keep_order(void) { __atomic_signal_fence(__ATOMIC_SEQ_CST); }
 PRIMITIVE float f32_load(const void *p) { float v; memcpy(&v, p, sizeof v); return v; }
 PRIMITIVE void f32x4_store(void *p, f32x4 v) { memcpy(p, &v, sizeof v); }
 PRIMITIVE f32x8 f32x8_load(const void *p) { f32x8 v; memcpy(&v, p, sizeof v); return v; }
@@ -116,6 +119,8 @@ PRIMITIVE f32x8 f32x8_add_positive(f32x8 sum, f32x8 dot, float weight, float sca
     f32x8 positive = scaled > (f32x8)0 ? scaled : (f32x8)0;
     return (f32x8)weight * positive + sum;
 }
+PRIMITIVE f32x8 f32x16_low(f32x16 v) { return v.lo; }
+PRIMITIVE f32x8 f32x16_high(f32x16 v) { return v.hi; }
 PRIMITIVE f32x16 f32x16_join(f32x8 low, f32x8 high) {
     return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 }
