@@ -212,6 +212,16 @@ func value_tile5_wide(_ job: UnsafePointer<value_tile>) { wideValues(job.pointee
 @c @implementation
 func value_tile6_wide(_ job: UnsafePointer<value_tile>) { wideValues(job.pointee, 6) }
 
+/// Asks for this tile's share of what is read next of row `j`.
+@inline(__always)
+private func askForColumns(_ job: value_tile, _ j: Int) {
+    let line = job.next[j] + (job.next_column &+ job.asked_before &* 16)
+    prefetch_near(line)
+    if job.asked > 1 { prefetch_near(line + 16) }
+    if job.asked > 2 { prefetch_near(line + 32) }
+    if job.asked > 3 { prefetch_near(line + 48) }
+}
+
 /// The 32 columns from `column` of the job's 64 on, of up to 3 heads.
 @inline(__always)
 private func halfValues(_ job: value_tile, _ column: Int, _ heads: Int) {
@@ -220,10 +230,19 @@ private func halfValues(_ job: value_tile, _ column: Int, _ heads: Int) {
     if job.first == 0 { tile.load(y, step: 8, job.y_stride, heads) }
     var x = job.x
     var j = 0
-    while j < job.count {
-        tile.add(halves(job.rows[j] + (job.column &+ column), step: 8), all: x, job.x_stride, heads)
-        x += 1
-        j &+= 1
+    if column == 0, job.asked > 0 {
+        while j < job.count {
+            askForColumns(job, j)
+            tile.add(halves(job.rows[j] + (job.column &+ column), step: 8), all: x, job.x_stride, heads)
+            x += 1
+            j &+= 1
+        }
+    } else {
+        while j < job.count {
+            tile.add(halves(job.rows[j] + (job.column &+ column), step: 8), all: x, job.x_stride, heads)
+            x += 1
+            j &+= 1
+        }
     }
     tile.save(y, step: 8, job.y_stride, heads)
 }

@@ -138,7 +138,7 @@ extension Kernels {
                 if !later.isEmpty { keys.ask(&job, later) }
                 forEachHeadTile(heads) { first, tileHeads in
                     // Every tile asks for its share of the four rows that come later.
-                    let share = first * 4 / heads..<(first + tileHeads) * 4 / heads
+                    let share = linesAsked(first, tileHeads, of: heads)
                     job.asked = later.isEmpty ? 0 : share.count
                     job.asked_before = share.lowerBound * groups
                     job.query = query + first * width
@@ -167,15 +167,22 @@ extension Kernels {
                 && (columns.upperBound % tileColumns == 0 || columns.upperBound == latentWidth),
             "columns \(columns) of \(latentWidth)")
         let range = Kernels.attentionKeys(block, of: keys.count)
-        withTemporaryMemory(of: UnsafePointer<Float>.self, count: panelKeys) { rows in
+        // Whole panels of rows, so that there are as many to be asked for as are read.
+        let count = (range.count + panelKeys - 1) / panelKeys * panelKeys
+        withTemporaryMemory(of: UnsafePointer<Float>.self, count: count) { rows in
             guard let rows = rows.baseAddress else { return }
-            for start in Swift.stride(from: range.lowerBound, to: range.upperBound, by: panelKeys) {
+            for index in 0..<count {
+                (rows + index).initialize(
+                    to: keys.row(min(range.lowerBound + index, range.upperBound - 1)))
+            }
+            for first in Swift.stride(from: 0, to: range.count, by: panelKeys) {
                 let panel = KeyPanel(
-                    keys: keys, start: start, count: min(panelKeys, range.upperBound - start), rows: rows,
-                    weights: weights + (start - range.lowerBound), stride: stride)
+                    count: min(panelKeys, range.count - first), rows: UnsafePointer(rows + first),
+                    next: first + panelKeys < count ? UnsafePointer(rows + first + panelKeys) : nil,
+                    weights: weights + first, stride: stride)
                 weightedSum(
-                    panel, heads: heads, columns, latentWidth: latentWidth,
-                    isFirst: start == range.lowerBound, output: output)
+                    panel, heads: heads, columns, latentWidth: latentWidth, isFirst: first == 0,
+                    output: output)
             }
         }
     }
@@ -200,18 +207,29 @@ extension Kernels {
         }
     }
 
+    /// Which of four lines the tile of `count` heads from `first` on asks for, while all tiles pass over the same keys.
+    private func linesAsked(_ first: Int, _ count: Int, of heads: Int) -> Range<Int> {
+        first * 4 / heads..<(first + count) * 4 / heads
+    }
+
     private func weightedSum(
         _ panel: KeyPanel, heads: Int, _ columns: Range<Int>, latentWidth: Int, isFirst: Bool,
         output: UnsafeMutablePointer<Float>
     ) {
         let whole = columns.upperBound / tileColumns * tileColumns
         for column in stride(from: columns.lowerBound, to: whole, by: tileColumns) {
+            // The next columns, or the first of the next keys.
+            let isLast = column + tileColumns >= whole
+            let next = isLast ? panel.next : panel.rows
             forEachHeadTile(heads) { first, tileHeads in
+                let share = linesAsked(first, tileHeads, of: heads)
                 var job = value_tile(
                     rows: panel.rows, column: column, count: panel.count,
                     x: panel.weights + first * panel.stride, x_stride: panel.stride,
                     y: output + first * latentWidth + column, y_stride: latentWidth,
-                    first: isFirst ? 1 : 0)
+                    first: isFirst ? 1 : 0, next: next ?? panel.rows,
+                    next_column: isLast ? columns.lowerBound : column + tileColumns,
+                    asked: next == nil ? 0 : share.count, asked_before: share.lowerBound)
                 runValueTile(&job, heads: tileHeads)
             }
         }
@@ -251,19 +269,11 @@ extension Kernels {
 private struct KeyPanel {
     let count: Int
     let rows: UnsafePointer<UnsafePointer<Float>>
+    /// As many that are read behind them; nil for the last.
+    let next: UnsafePointer<UnsafePointer<Float>>?
     /// Row stride `stride`.
     let weights: UnsafePointer<Float>
     let stride: Int
-
-    /// Finds `count` rows from `start` on and writes their addresses to `rows`.
-    init(
-        keys: KeyRows, start: Int, count: Int, rows: UnsafeMutablePointer<UnsafePointer<Float>>,
-        weights: UnsafePointer<Float>, stride: Int
-    ) {
-        (self.count, self.weights, self.stride) = (count, weights, stride)
-        for index in 0..<count { rows[index] = keys.row(start + index) }
-        self.rows = UnsafePointer(rows)
-    }
 }
 
 extension KeyRows {

@@ -229,6 +229,10 @@ typedef struct {
     float *y;
     long y_stride;
     int32_t first;
+    // With 16 registers: the 64 columns that are read next, from `next_column` on of as many rows, and which of their four lines are
+    // asked for meanwhile, `asked` from line `asked_before` on.
+    const float *_Nonnull const *_Nonnull next;
+    long next_column, asked, asked_before;
 } value_tile;
 #define VALUE_TILE(heads) TILE_KERNEL(value_tile##heads, (const value_tile *job), (job))
 #define WIDE_VALUE_TILE(heads) WIDE_KERNEL(value_tile##heads, (const value_tile *job), (job))
