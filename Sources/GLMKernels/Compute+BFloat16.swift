@@ -10,7 +10,38 @@ extension Compute {
             }
         }
         if paired.isEmpty { return }
-        if kernels.multipliesMatrices { matrixProduct(paired) } else { pairProduct(paired) }
+        if kernels.multipliesMatrices { return matrixProduct(paired) }
+        if kernels.hasBFloat16Products { return pairProduct(paired) }
+        let stored = paired.filter { $0.weight.format == .bfloat16 }
+        if !stored.isEmpty { roundedProduct(stored) }
+        if stored.count < paired.count { pairProduct(paired.filter { $0.weight.format != .bfloat16 }) }
+    }
+
+    /// BF16 weights where no instruction multiplies pairs of them: as in `float32`, by activations rounded to BF16.
+    private func roundedProduct(_ groups: [ProductGroup]) {
+        preparedProduct(
+            groups, unit: 4, tileWidth: PackedTokens.blockTokens,
+            floats: { PackedTokens.floats(tokens: $0.tokens, for: $0.weight) },
+            inputs: { PackedTokens(base: $0, tokens: $1.tokens, for: $1.weight) },
+            make: { group, tokens, index in
+                let block = tokens.block(index)
+                kernels.pack(group.x, stride: group.xStride, block: block, into: tokens)
+                kernels.roundToBFloat16(
+                    tokens.address(token: block.lowerBound), count: block.count * tokens.groups * 16)
+            },
+            multiply: { group, tokens, rows, scratch, next in
+                if tokens.tokens == 1 {
+                    // Packed alone it lies as it did.
+                    kernels.product(
+                        group.weight, rows: rows, x: tokens.base, tokens: 1, xStride: 0, y: group.y,
+                        yStride: group.yStride, scratch: scratch, next: next)
+                } else {
+                    kernels.product(
+                        group.weight, rows: rows, tokens, y: group.y, yStride: group.yStride,
+                        scratch: scratch, next: next)
+                }
+                roundOutputs(group, rows: rows)
+            })
     }
 
     private func pairProduct(_ groups: [ProductGroup]) {

@@ -5,7 +5,7 @@ import CVector
 /// for tiles of the `Kernels` that packed it.
 struct PackedTokens: @unchecked Sendable {
     /// Tokens of one block: what is in use of it must stay in the second-level cache beside the partial sums.
-    private static let blockTokens = 48
+    static let blockTokens = 48
 
     let base: UnsafeMutablePointer<Float>
     let tokens: Int
