@@ -11,13 +11,13 @@ extension Compute {
         }
         if paired.isEmpty { return }
         if kernels.multipliesMatrices { return matrixProduct(paired) }
-        if kernels.hasBFloat16Products { return pairProduct(paired) }
+        if kernels.level.addsPairs { return pairProduct(paired) }
         let stored = paired.filter { $0.weight.format == .bfloat16 }
         if !stored.isEmpty { roundedProduct(stored) }
         if stored.count < paired.count { pairProduct(paired.filter { $0.weight.format != .bfloat16 }) }
     }
 
-    /// BF16 weights where no instruction multiplies pairs of them: as in `float32`, by activations rounded to BF16.
+    /// BF16 weights at the levels that add no pairs: as in `float32`, by activations rounded to BF16.
     private func roundedProduct(_ groups: [ProductGroup]) {
         preparedProduct(
             groups, unit: 4, tileWidth: PackedTokens.blockTokens,

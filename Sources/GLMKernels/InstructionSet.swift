@@ -86,6 +86,10 @@ public enum InstructionSet: Int, CaseIterable, Comparable, Sendable {
         }
     }
 
+    /// Whether BF16 weights are added in pairs in the numeric mode `bfloat16`, as the instruction for them does, which only
+    /// processors of this level have, though not all; at lower levels as in `float32`.
+    var addsPairs: Bool { self == .avx512 }
+
     /// Whether the processor and the system have matrix registers at this level.
     public var hasMatrices: Bool { self == .amx }
 

@@ -12,13 +12,13 @@ extension Kernels {
     ///
     /// FP8 weights are the BF16 rounding of code × multiplier. The order is stated at
     /// `NaiveKernels.pairProduct`.
-    /// - Precondition: `rows` lies in the matrix, which is FP8, or BF16 where an instruction multiplies pairs.
+    /// - Precondition: `rows` lies in the matrix, which is FP8, or BF16 at a level that adds pairs.
     func pairProduct(
         _ w: WeightView, rows: Range<Int>, _ tokens: BFloat16Tokens, y: UnsafeMutablePointer<Float>,
         yStride: Int
     ) {
         precondition(rows.lowerBound >= 0 && rows.upperBound <= w.rows, "rows \(rows) of \(w.rows)")
-        precondition(w.format == .float8E4M3 || w.format == .bfloat16 && hasBFloat16Products)
+        precondition(w.format == .float8E4M3 || w.format == .bfloat16 && level.addsPairs)
         precondition(tokens.columns == w.columns, "\(tokens.columns) columns of \(w.columns)")
         if tokens.tokens == 1 && pairRows(w, rows: rows, x: tokens.base, y: y) {
             return roundToBFloat16(y + rows.lowerBound, count: rows.count)
@@ -85,7 +85,7 @@ extension Kernels {
     /// One token: rows of BF16 are read where they lie, once; only a last short group goes through the panel.
     private func stream(_ strips: PairStrips, _ rows: Range<Int>) {
         let w = strips.weight, tokens = strips.tokens
-        let whole = w.columns / 32
+        let whole = w.columns / 32, dot = hasBFloat16Products
         // Short rows end before a prefetch within them would help: the next four rows instead.
         let ahead = w.rowStride * 2 > 8192 ? 4096 : w.rowStride * 8
         var row = rows.lowerBound
@@ -97,7 +97,7 @@ extension Kernels {
                 ahead: ahead, x: tokens.base, groups: whole, sums: strips.sums, y: strips.y + row,
                 y_stride: strips.yStride, rows: count, first: 1, last: whole == tokens.groups ? 1 : 0,
                 rounded: 1)
-            if whole > 0 { runPairTile(&job, tokens: 1, dot: true) }
+            if whole > 0 { runPairTile(&job, tokens: 1, dot: dot) }
             if whole < tokens.groups {
                 fill(strips, row..<row + count, whole..<tokens.groups, strips.panel)
                 job.weights = UnsafeRawPointer(strips.panel)
@@ -107,7 +107,7 @@ extension Kernels {
                 job.groups = 1
                 job.first = whole == 0 ? 1 : 0
                 job.last = 1
-                runPairTile(&job, tokens: 1, dot: true)
+                runPairTile(&job, tokens: 1, dot: dot)
             }
             row += count
         }

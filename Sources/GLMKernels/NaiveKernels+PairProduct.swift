@@ -5,14 +5,14 @@ extension NaiveKernels {
     /// lanes: lane i takes element 2i + 1 of a group, then element 2i; a short group is filled with zeros; the
     /// lanes are added in the fixed tree. Where the instruction exists it takes subnormal factors for zero.
     ///
-    /// With matrix registers the order is that of `matrixProduct`; BF16 weights without the instruction are multiplied as in
-    /// `product`.
+    /// With matrix registers the order is that of `matrixProduct`. With narrower vectors than AVX-512 weights in BF16 are multiplied
+    /// as in `product`.
     public func pairProduct(
         _ w: WeightView, x: UnsafePointer<Float>, tokens: Int, xStride: Int, y: UnsafeMutablePointer<Float>,
         yStride: Int
     ) {
         func rounded(_ value: Float) -> Float { BFloat16.decode(BFloat16.encode(value)) }
-        if !multipliesMatrices, !multipliesPairs, w.format == .bfloat16 {
+        if !multipliesMatrices, !addsPairs, w.format == .bfloat16 {
             for t in 0..<tokens {
                 let token = (0..<w.columns).map { rounded(x[t * xStride + $0]) }
                 product(

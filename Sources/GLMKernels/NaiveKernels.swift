@@ -11,12 +11,12 @@ public struct NaiveKernels: Sendable {
     /// Whether products with weights in BF16 are added in the order of matrix registers (AMX).
     public let multipliesMatrices: Bool
 
-    /// Whether an instruction multiplies pairs of BF16 at the level, as far as this process can run it.
-    public let multipliesPairs: Bool
+    /// Whether products of `bfloat16` with weights in BF16 are added in pairs.
+    public let addsPairs: Bool
 
     /// The arithmetic of one instruction-set level.
     public init(_ level: InstructionSet) {
-        multipliesPairs = Kernels.table(level).hasBFloat16Products
+        addsPairs = level.addsPairs
         fusesMultiplyAdd = level.fusesMultiplyAdd
         multipliesMatrices = level.hasMatrices
     }

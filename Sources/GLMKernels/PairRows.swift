@@ -25,10 +25,10 @@ private func pairRows(_ format: Int32, _ size: Int, _ job: vector_product, dot: 
                     add64(w.c + k, x, scale, &sums.c, dot)
                     add64(w.d + k, x, scale, &sums.d, dot)
                 } else {
-                    add32(w.a + 2 &* k, x, &sums.a)
-                    add32(w.b + 2 &* k, x, &sums.b)
-                    add32(w.c + 2 &* k, x, &sums.c)
-                    add32(w.d + 2 &* k, x, &sums.d)
+                    add32(w.a + 2 &* k, x, &sums.a, dot)
+                    add32(w.b + 2 &* k, x, &sums.b, dot)
+                    add32(w.c + 2 &* k, x, &sums.c, dot)
+                    add32(w.d + 2 &* k, x, &sums.d, dot)
                 }
                 x += 128 / size
                 k &+= 64 / size
@@ -39,10 +39,10 @@ private func pairRows(_ format: Int32, _ size: Int, _ job: vector_product, dot: 
     }
 }
 
-/// 32 BF16 weights, by the instruction.
+/// 32 BF16 weights.
 @inline(__always)
-private func add32(_ w: UnsafeRawPointer, _ x: UnsafeRawPointer, _ sum: inout f32x16) {
-    dot_bf16_row(&sum, w, x)
+private func add32(_ w: UnsafeRawPointer, _ x: UnsafeRawPointer, _ sum: inout f32x16, _ dot: Bool) {
+    if dot { dot_bf16_row(&sum, w, x) } else { add_bf16_row(&sum, w, i32x16_load(x)) }
 }
 
 /// 64 FP8 weights.
@@ -64,6 +64,8 @@ private func add64(
     dot_bf16_floats(&sum, &a, &b, x + 64)
 }
 
+@c @implementation
+func pair_rows_bf16_wide(_ job: UnsafePointer<vector_product>) { pairRows(1, 2, job.pointee, dot: false) }
 @c @implementation
 func pair_rows_fp8_baseline(_ job: UnsafePointer<vector_product>) { pairRows(2, 1, job.pointee, dot: false) }
 @c @implementation
@@ -115,11 +117,13 @@ extension Kernels {
 
     @inline(never)
     private func runPairRows(_ format: WeightView.Format, _ job: UnsafePointer<vector_product>, dot: Bool) {
-        switch (vectors, dot) {
-        case (_, true): if format == .bfloat16 { pair_rows_bf16_bf16(job) } else { pair_rows_fp8_bf16(job) }
-        case (.avx512, _): pair_rows_fp8_avx512(job)
-        case (.avx2, _): pair_rows_fp8_avx2(job)
-        case (.baseline, _): pair_rows_fp8_baseline(job)
+        switch (vectors, format, dot) {
+        case (_, .float8E4M3, true): pair_rows_fp8_bf16(job)
+        case (_, _, true): pair_rows_bf16_bf16(job)
+        case (.avx512, .float8E4M3, _): pair_rows_fp8_avx512(job)
+        case (.avx512, _, _): pair_rows_bf16_avx512(job)
+        case (.avx2, _, _): pair_rows_fp8_avx2(job)
+        case (.baseline, _, _): pair_rows_fp8_baseline(job)
         }
     }
 }

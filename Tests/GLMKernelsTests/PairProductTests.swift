@@ -58,6 +58,25 @@ func matrixRegistersHaveAnOrderOfTheirOwn() throws {
     }
 }
 
+/// Weights in BF16 are added in pairs at one level; elsewhere as in `float32`, which the other is the control of.
+@Test
+func onlyAVX512AddsPairs() throws {
+    let w = try StoredMatrix(.bfloat16, rows: 9, columns: 577)
+    let x = try activations(2 * 577)
+    let roundedInputs = try GuardedBytes(rounded(Array(UnsafeBufferPointer(start: x.floats, count: 2 * 577))))
+    for level in [InstructionSet.baseline, .avx2, .avx512] {
+        let sums = try results(18) { y in
+            NaiveKernels(level).pairProduct(
+                w.view, x: x.floats, tokens: 2, xStride: 577, y: y, yStride: 9)
+        }
+        let asInFloat32 = try results(18) { y in
+            NaiveKernels(level).product(
+                w.view, rows: 0..<9, x: roundedInputs.floats, tokens: 2, xStride: 577, y: y, yStride: 9)
+        }
+        #expect((bits(sums) == bits(asInFloat32)) == (level != .avx512), "\(level)")
+    }
+}
+
 /// Rounding of both factors, of one addition a pair along the longest chain, and of the output.
 @Test(arguments: levels)
 func pairProductIsCloseToExact(level: InstructionSet) throws {
