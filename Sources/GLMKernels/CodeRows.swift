@@ -4,7 +4,8 @@ import CVector
 
 /// Four rows at a time, a quarter of the job's rows apart or neighbours.
 ///
-/// - Parameter isWide: whether codes are decoded as only 32 registers do.
+/// - Parameter isWide: whether codes are decoded as only 32 registers do, and four rows meet each vector of the token; with 16 each row
+///   meets it by itself, in halves.
 @inline(__always)
 private func fourRows(_ job: vector_product, isWide: Bool) {
     let whole = job.columns & ~63

@@ -11,10 +11,11 @@ extension Compute {
         }
         if paired.isEmpty { return }
         if kernels.multipliesMatrices { return matrixProduct(paired) }
-        if kernels.level.addsPairs { return pairProduct(paired) }
-        let stored = paired.filter { $0.weight.format == .bfloat16 }
-        if !stored.isEmpty { roundedProduct(stored) }
-        if stored.count < paired.count { pairProduct(paired.filter { $0.weight.format != .bfloat16 }) }
+        let pairs = paired.filter { $0.weight.isAddedInPairs(at: kernels.level) }
+        if pairs.count < paired.count {
+            roundedProduct(paired.filter { !$0.weight.isAddedInPairs(at: kernels.level) })
+        }
+        if !pairs.isEmpty { pairProduct(pairs) }
     }
 
     /// BF16 weights at the levels that add no pairs: as in `float32`, by activations rounded to BF16.

@@ -76,7 +76,7 @@ public final class Compute: Sendable {
         wayOfNumbers.store(ways.numbers, ordering: .relaxed)
     }
 
-    /// All groups in one parallel region, in the arithmetic of this machine or the one given. Groups without
+    /// All groups in one parallel region for each form of inputs, in the arithmetic of this machine or the one given. Groups without
     /// tokens or rows cost nothing.
     public func product(_ groups: [ProductGroup], arithmetic: ProductArithmetic? = nil) {
         profile?.add(groups.reduce(.none) { $0 + $1.work })

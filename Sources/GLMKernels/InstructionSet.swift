@@ -9,7 +9,7 @@ import CVector
 #endif
 
 /// A family of vector instructions the loops are compiled for. Results are the same on every machine at one
-/// level; two levels may differ in the last bits, because the AVX levels fuse multiply and add.
+/// level; two levels may differ in the last bits, because the AVX levels fuse multiply and add, and some add in another order.
 public enum InstructionSet: Int, CaseIterable, Comparable, Sendable {
     /// What every processor of the architecture has (SSE2 on x86-64, where products are multiplied, rounded,
     /// then added).

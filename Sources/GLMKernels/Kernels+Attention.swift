@@ -7,6 +7,11 @@ private let tileColumns = 64
 /// Gathered rows lie anywhere, so they are asked for by hand: as many rows ahead of those that are scored.
 private let rowsAhead = 8
 
+/// Which of four lines the tile of `count` heads from `first` on asks for, while all tiles pass over the same keys.
+package func attentionLinesAsked(_ first: Int, _ count: Int, of heads: Int) -> Range<Int> {
+    first * 4 / heads..<(first + count) * 4 / heads
+}
+
 extension Kernels {
     /// Keys of one block of the softmax: its weights and the sum of its values stand alone, and are then merged with those
     /// of other blocks in their order, whoever made them.
@@ -138,7 +143,7 @@ extension Kernels {
                 if !later.isEmpty { keys.ask(&job, later) }
                 forEachHeadTile(heads) { first, tileHeads in
                     // Every tile asks for its share of the four rows that come later.
-                    let share = linesAsked(first, tileHeads, of: heads)
+                    let share = attentionLinesAsked(first, tileHeads, of: heads)
                     job.asked = later.isEmpty ? 0 : share.count
                     job.asked_before = share.lowerBound * groups
                     job.query = query + first * width
@@ -167,22 +172,23 @@ extension Kernels {
                 && (columns.upperBound % tileColumns == 0 || columns.upperBound == latentWidth),
             "columns \(columns) of \(latentWidth)")
         let range = Kernels.attentionKeys(block, of: keys.count)
-        // Whole panels of rows, so that there are as many to be asked for as are read.
-        let count = (range.count + panelKeys - 1) / panelKeys * panelKeys
-        withTemporaryMemory(of: UnsafePointer<Float>.self, count: count) { rows in
-            guard let rows = rows.baseAddress else { return }
-            for index in 0..<count {
-                (rows + index).initialize(
-                    to: keys.row(min(range.lowerBound + index, range.upperBound - 1)))
-            }
-            for first in Swift.stride(from: 0, to: range.count, by: panelKeys) {
+        withTemporaryMemory(of: UnsafePointer<Float>.self, count: 2 * panelKeys) { addresses in
+            guard var rows = addresses.baseAddress else { return }
+            var others = rows + panelKeys
+            keys.find(range.prefix(panelKeys), count: min(panelKeys, range.count), at: rows)
+            for start in Swift.stride(from: range.lowerBound, to: range.upperBound, by: panelKeys) {
+                let end = min(start + panelKeys, range.upperBound)
+                // As many to be asked for as are read, where there are any.
+                let later = range.suffix(from: end).prefix(panelKeys)
+                if !later.isEmpty { keys.find(later, count: panelKeys, at: others) }
                 let panel = KeyPanel(
-                    count: min(panelKeys, range.count - first), rows: UnsafePointer(rows + first),
-                    next: first + panelKeys < count ? UnsafePointer(rows + first + panelKeys) : nil,
-                    weights: weights + first, stride: stride)
+                    count: end - start, rows: UnsafePointer(rows),
+                    next: later.isEmpty ? nil : UnsafePointer(others),
+                    weights: weights + (start - range.lowerBound), stride: stride)
                 weightedSum(
-                    panel, heads: heads, columns, latentWidth: latentWidth, isFirst: first == 0,
-                    output: output)
+                    panel, heads: heads, columns, latentWidth: latentWidth,
+                    isFirst: start == range.lowerBound, output: output)
+                swap(&rows, &others)
             }
         }
     }
@@ -207,11 +213,6 @@ extension Kernels {
         }
     }
 
-    /// Which of four lines the tile of `count` heads from `first` on asks for, while all tiles pass over the same keys.
-    private func linesAsked(_ first: Int, _ count: Int, of heads: Int) -> Range<Int> {
-        first * 4 / heads..<(first + count) * 4 / heads
-    }
-
     private func weightedSum(
         _ panel: KeyPanel, heads: Int, _ columns: Range<Int>, latentWidth: Int, isFirst: Bool,
         output: UnsafeMutablePointer<Float>
@@ -222,7 +223,7 @@ extension Kernels {
             let isLast = column + tileColumns >= whole
             let next = isLast ? panel.next : panel.rows
             forEachHeadTile(heads) { first, tileHeads in
-                let share = linesAsked(first, tileHeads, of: heads)
+                let share = attentionLinesAsked(first, tileHeads, of: heads)
                 var job = value_tile(
                     rows: panel.rows, column: column, count: panel.count,
                     x: panel.weights + first * panel.stride, x_stride: panel.stride,
@@ -295,6 +296,15 @@ extension KeyRows {
         job.next_b = row(min(first + 1, last))
         job.next_c = row(min(first + 2, last))
         job.next_d = row(min(first + 3, last))
+    }
+
+    /// Writes where `count` rows from the first of `range` on lie; the last one again where fewer are left.
+    fileprivate func find(
+        _ range: Range<Int>, count: Int, at addresses: UnsafeMutablePointer<UnsafePointer<Float>>
+    ) {
+        for index in 0..<count {
+            (addresses + index).initialize(to: row(min(range.lowerBound + index, range.upperBound - 1)))
+        }
     }
 
     /// Asks for a row at once.

@@ -18,7 +18,7 @@ extension Kernels {
         yStride: Int
     ) {
         precondition(rows.lowerBound >= 0 && rows.upperBound <= w.rows, "rows \(rows) of \(w.rows)")
-        precondition(w.format == .float8E4M3 || w.format == .bfloat16 && level.addsPairs)
+        precondition(w.isAddedInPairs(at: level), "\(w.format) at \(level)")
         precondition(tokens.columns == w.columns, "\(tokens.columns) columns of \(w.columns)")
         if tokens.tokens == 1 && pairRows(w, rows: rows, x: tokens.base, y: y) {
             return roundToBFloat16(y + rows.lowerBound, count: rows.count)
@@ -145,6 +145,13 @@ extension Kernels {
             to.initializeMemory(as: UInt8.self, repeating: 0, count: 64)
             to.copyMemory(from: from, byteCount: rest * 2)
         }
+    }
+}
+
+extension WeightView {
+    /// Whether products of `bfloat16` add these weights in pairs at `level`, matrix registers apart.
+    func isAddedInPairs(at level: InstructionSet) -> Bool {
+        format == .float8E4M3 || (format == .bfloat16 && level.addsPairs)
     }
 }
 

@@ -6,7 +6,7 @@ extension NaiveKernels {
     /// lanes are added in the fixed tree. Where the instruction exists it takes subnormal factors for zero.
     ///
     /// With matrix registers the order is that of `matrixProduct`. With narrower vectors than AVX-512 weights in BF16 are multiplied
-    /// as in `product`.
+    /// as in `product`, by rounded activations.
     public func pairProduct(
         _ w: WeightView, x: UnsafePointer<Float>, tokens: Int, xStride: Int, y: UnsafeMutablePointer<Float>,
         yStride: Int

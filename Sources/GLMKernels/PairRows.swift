@@ -96,7 +96,7 @@ extension Kernels {
     func pairRows(
         _ w: WeightView, rows: Range<Int>, x: UnsafeRawPointer, y: UnsafeMutablePointer<Float>
     ) -> Bool {
-        guard w.hasWholeLines, w.format != .float32 else { return false }
+        guard w.hasWholeLines, w.isAddedInPairs(at: level) else { return false }
         let dot = hasBFloat16Products, way = fetchWays[w.format]
         var start = rows.lowerBound
         while start < rows.upperBound {

@@ -37,7 +37,7 @@ struct Product {
     }
 }
 
-/// Products, and chains of them, that do not wait for one another, for one parallel region, or one for each arithmetic among them.
+/// Products, and chains of them, that do not wait for one another, for one parallel region, or one for each arithmetic and form of inputs among them.
 struct ProductRegion {
     private let compute: Compute
     private var float32: [ProductGroup] = []

@@ -295,6 +295,17 @@ func everyLineOfTheNextKeysIsAskedForOnce(dim: Int, shift: Int) {
     }
 }
 
+/// Whatever the tiles of heads are, of each four lines of cache rows each is asked for once.
+@Test(arguments: [3, 6])
+func everyLineOfLaterRowsIsAskedForOnce(width: Int) {
+    for heads in 1...64 {
+        let lines = stride(from: 0, to: heads, by: width).flatMap {
+            Array(attentionLinesAsked($0, min(width, heads - $0), of: heads))
+        }
+        #expect(lines == [0, 1, 2, 3], "\(heads) heads")
+    }
+}
+
 @Test(arguments: levels, CacheFormat.allCases)
 func indexScoresEqualTheirTwin(level: InstructionSet, format: CacheFormat) throws {
     for (heads, dim, count) in indexShapes {

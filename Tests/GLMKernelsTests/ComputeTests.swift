@@ -76,11 +76,13 @@ func threadsDoNotChangeABit(level: InstructionSet, transposed: Bool) throws {
 }
 
 /// More activations than are packed at once: the region is halved, by groups and then by tokens.
-@Test func longActivationsGoInParts() throws {
+@Test(arguments: [ProductArithmetic.float32, .bfloat16])
+func longActivationsGoInParts(arithmetic: ProductArithmetic) throws {
     let columns = 40_000, tokens = 240
     let w = try StoredMatrix(.bfloat16, rows: 2, columns: columns)
     let x = try activations(tokens * columns), y = try GuardedBytes(count: 2 * tokens * 2 * 4)
-    let compute = Compute(kernels: .table(.best), pool: ThreadPool(threads: 2))
+    let compute = Compute(
+        kernels: .table(.best), pool: ThreadPool(threads: 2), arithmetic: arithmetic)
     compute.product(
         (0..<2).map {
             ProductGroup(

@@ -58,6 +58,41 @@ func matrixRegistersHaveAnOrderOfTheirOwn() throws {
     }
 }
 
+/// Groups of every format in one call, some of which share their inputs, give what each gives alone.
+@Test(arguments: levels, [1, 2, 50])
+func groupsOfEveryFormatStandSideBySide(level: InstructionSet, tokens: Int) throws {
+    let columns = 128
+    let x = try activations((tokens + 1) * 2 * columns)
+    let kinds: [(format: WeightView.Format, first: Int, stride: Int, tokens: Int)] = [
+        (.float8E4M3, 0, columns, tokens), (.bfloat16, 0, columns, tokens), (.float32, 0, columns, tokens),
+        (.bfloat16, 0, columns, tokens), (.bfloat16, columns, columns, tokens),
+        (.bfloat16, 0, 2 * columns, tokens), (.bfloat16, 0, columns, 0),
+    ]
+    let weights = try kinds.indices.map { try StoredMatrix(kinds[$0].format, rows: 5 + $0, columns: columns) }
+    func group(_ index: Int, _ y: UnsafeMutablePointer<Float>) -> ProductGroup {
+        ProductGroup(
+            weight: weights[index].view, x: x.floats + kinds[index].first, tokens: kinds[index].tokens,
+            xStride: kinds[index].stride, y: y, yStride: 5 + index)
+    }
+    let room = tokens * 12
+    let alone = try kinds.indices.map { index in
+        try results(room) { y in
+            y.update(repeating: 0, count: room)
+            Compute(kernels: .table(level), pool: ThreadPool(threads: 1), arithmetic: .bfloat16)
+                .product([group(index, y)])
+        }
+    }
+    for threads in 1...3 {
+        let compute = Compute(
+            kernels: .table(level), pool: ThreadPool(threads: threads), arithmetic: .bfloat16)
+        let together = try results(room * kinds.count) { y in
+            y.update(repeating: 0, count: room * kinds.count)
+            compute.product(kinds.indices.map { group($0, y + $0 * room) })
+        }
+        #expect(bits(together) == bits(Array(alone.joined())), "\(threads) threads")
+    }
+}
+
 /// Weights in BF16 are added in pairs at one level; elsewhere as in `float32`, which the other is the control of.
 @Test
 func onlyAVX512AddsPairs() throws {

@@ -91,6 +91,7 @@ PAIR_KERNEL(pair_tile6, pair_tile)
 // Whole rows by one token: `x` points to its BF16 codes; `columns`, `block` and `phase` are multiples of 64
 // bytes of weights.
 PAIR_KERNEL(pair_rows_fp8, vector_product)
+// Weights in BF16 are added in pairs at AVX-512 alone.
 WIDE_KERNEL(pair_rows_bf16, (const vector_product *job), (job))
 void pair_rows_bf16_dot(const vector_product *job);
 AVX512_BF16 void pair_rows_bf16_bf16(const vector_product *job) { pair_rows_bf16_dot(job); }
